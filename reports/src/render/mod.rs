@@ -1,0 +1,1 @@
+//! Sinks: one model, several readers.
