@@ -1,0 +1,218 @@
+//! Settings of a node and of a topic: Kafka's names, defaults and units.
+//!
+//! The typed fields are what the core acts upon. Text comes in through [`BrokerConfig::from_map`] and
+//! [`TopicConfig::from_map`] with Kafka's names verbatim; a topic's own value wins over the broker's twin.
+
+use std::collections::BTreeMap;
+
+use crate::defects::DefectSet;
+use crate::ids::NodeId;
+use crate::io::Address;
+use crate::time::Duration;
+
+/// A config value that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("config {name} = {value:?}: {expected}")]
+pub struct ConfigError {
+    /// Kafka's name.
+    pub name: String,
+    /// What was given.
+    pub value: String,
+    /// What would be accepted.
+    pub expected: &'static str,
+}
+
+/// Everything that a node is told about itself at boot. Layout (ids, addresses, roles) comes from the plan, the rest
+/// from Kafka's configs.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// `node.id`.
+    pub node_id: NodeId,
+    /// `cluster.id`.
+    pub cluster_id: String,
+    /// Has the broker role (`process.roles`).
+    pub is_broker: bool,
+    /// Has the controller role (`process.roles`).
+    pub is_controller: bool,
+    /// The host under which all listeners of this node are reached.
+    pub host: std::sync::Arc<str>,
+    /// `controller.quorum.voters`: id and controller listener of each voter.
+    pub voters: BTreeMap<NodeId, Address>,
+    /// `broker.rack`.
+    pub rack: Option<String>,
+    /// Broker and controller settings.
+    pub broker: BrokerConfig,
+    /// Historic bugs that are present.
+    pub defects: DefectSet,
+}
+
+macro_rules! settings {
+    ($(#[$doc:meta])* $type:ident { $($(#[$fdoc:meta])* $field:ident: $ftype:ty = $parse:ident $name:literal $default:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $type { $($(#[$fdoc])* #[doc = concat!(" `", $name, "`, default `", $default, "`.")] pub $field: $ftype),+ }
+
+        impl Default for $type {
+            fn default() -> Self {
+                $type { $($field: $parse($name, $default).expect("defaults parse: tested")),+ }
+            }
+        }
+
+        impl $type {
+            /// Kafka's name and default of every setting that is acted upon.
+            pub const NAMES: &'static [(&'static str, &'static str)] = &[$(($name, $default)),+];
+
+            /// Sets one value by Kafka's name. `Ok(false)`: not a setting of this kind. Errors: the value cannot be used.
+            pub fn set(&mut self, name: &str, value: &str) -> Result<bool, ConfigError> {
+                match name {
+                    $($name => self.$field = $parse($name, value)?,)+
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            }
+
+            /// Defaults with `values` on top; names that are not acted upon are passed over. Errors: a value cannot be used.
+            pub fn from_map(values: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+                let mut settings = Self::default();
+                for (name, value) in values {
+                    settings.set(name, value)?;
+                }
+                Ok(settings)
+            }
+        }
+    };
+}
+
+fn fail<T>(name: &str, value: &str, expected: &'static str) -> Result<T, ConfigError> {
+    Err(ConfigError { name: name.into(), value: value.into(), expected })
+}
+
+fn ms(name: &str, value: &str) -> Result<Duration, ConfigError> {
+    match value.trim().parse::<u64>() {
+        Ok(n) => Ok(Duration::from_millis(n)),
+        Err(_) => fail(name, value, "a whole number of milliseconds"),
+    }
+}
+
+fn int(name: &str, value: &str) -> Result<i32, ConfigError> {
+    match value.trim().parse::<i32>() {
+        Ok(n) if n >= 0 => Ok(n),
+        _ => fail(name, value, "a whole number from 0 to 2147483647"),
+    }
+}
+
+fn long(name: &str, value: &str) -> Result<i64, ConfigError> {
+    match value.trim().parse::<i64>() {
+        Ok(n) => Ok(n),
+        Err(_) => fail(name, value, "a whole number"),
+    }
+}
+
+fn flag(name: &str, value: &str) -> Result<bool, ConfigError> {
+    match value.trim() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => fail(name, value, "true or false"),
+    }
+}
+
+settings! {
+    /// Settings of a broker or controller (server.properties).
+    BrokerConfig {
+        heartbeat_interval: Duration = ms "broker.heartbeat.interval.ms" "2000",
+        session_timeout: Duration = ms "broker.session.timeout.ms" "9000",
+        quorum_election_timeout: Duration = ms "controller.quorum.election.timeout.ms" "1000",
+        quorum_fetch_timeout: Duration = ms "controller.quorum.fetch.timeout.ms" "2000",
+        quorum_election_backoff_max: Duration = ms "controller.quorum.election.backoff.max.ms" "1000",
+        quorum_append_linger: Duration = ms "controller.quorum.append.linger.ms" "25",
+        quorum_request_timeout: Duration = ms "controller.quorum.request.timeout.ms" "2000",
+        quorum_retry_backoff: Duration = ms "controller.quorum.retry.backoff.ms" "20",
+        metadata_max_idle_interval: Duration = ms "metadata.max.idle.interval.ms" "500",
+        default_replication_factor: i32 = int "default.replication.factor" "1",
+        num_partitions: i32 = int "num.partitions" "1",
+        min_insync_replicas: i32 = int "min.insync.replicas" "1",
+        unclean_leader_election: bool = flag "unclean.leader.election.enable" "false",
+        replica_lag_time_max: Duration = ms "replica.lag.time.max.ms" "30000",
+        replica_fetch_wait_max: Duration = ms "replica.fetch.wait.max.ms" "500",
+        replica_fetch_min_bytes: i32 = int "replica.fetch.min.bytes" "1",
+        replica_fetch_max_bytes: i32 = int "replica.fetch.max.bytes" "1048576",
+        replica_fetch_response_max_bytes: i32 = int "replica.fetch.response.max.bytes" "10485760",
+        replica_fetch_backoff: Duration = ms "replica.fetch.backoff.ms" "1000",
+        high_watermark_checkpoint_interval: Duration = ms "replica.high.watermark.checkpoint.interval.ms" "5000",
+        flush_offset_checkpoint_interval: Duration = ms "log.flush.offset.checkpoint.interval.ms" "60000",
+        segment_bytes: i32 = int "log.segment.bytes" "1073741824",
+        flush_interval_messages: i64 = long "log.flush.interval.messages" "9223372036854775807",
+        message_max_bytes: i32 = int "message.max.bytes" "1048588",
+        fetch_max_bytes: i32 = int "fetch.max.bytes" "57671680",
+        producer_id_expiration: Duration = ms "producer.id.expiration.ms" "86400000",
+        request_timeout: Duration = ms "request.timeout.ms" "30000",
+    }
+}
+
+settings! {
+    /// Settings of a topic. Values not given come from the broker's twin: see [`TopicConfig::over`].
+    TopicConfig {
+        min_insync_replicas: i32 = int "min.insync.replicas" "1",
+        unclean_leader_election: bool = flag "unclean.leader.election.enable" "false",
+        segment_bytes: i32 = int "segment.bytes" "1073741824",
+        max_message_bytes: i32 = int "max.message.bytes" "1048588",
+        flush_messages: i64 = long "flush.messages" "9223372036854775807",
+        log_append_time: bool = timestamp_type "message.timestamp.type" "CreateTime",
+    }
+}
+
+fn timestamp_type(name: &str, value: &str) -> Result<bool, ConfigError> {
+    match value.trim() {
+        "CreateTime" => Ok(false),
+        "LogAppendTime" => Ok(true),
+        _ => fail(name, value, "CreateTime or LogAppendTime"),
+    }
+}
+
+impl TopicConfig {
+    /// A topic's effective settings: its own values over the broker's twins over Kafka's defaults.
+    /// Errors: a value cannot be used.
+    pub fn over(broker: &BrokerConfig, own: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let mut settings = TopicConfig {
+            min_insync_replicas: broker.min_insync_replicas,
+            unclean_leader_election: broker.unclean_leader_election,
+            segment_bytes: broker.segment_bytes,
+            max_message_bytes: broker.message_max_bytes,
+            flush_messages: broker.flush_interval_messages,
+            log_append_time: false,
+        };
+        for (name, value) in own {
+            settings.set(name, value)?;
+        }
+        Ok(settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_parses() {
+        assert_eq!(BrokerConfig::default().session_timeout, Duration::from_secs(9));
+        assert_eq!(TopicConfig::default().min_insync_replicas, 1);
+    }
+
+    #[test]
+    fn a_topic_value_wins_over_the_brokers_twin() {
+        let broker = BrokerConfig { min_insync_replicas: 2, ..BrokerConfig::default() };
+        let own = BTreeMap::from([("segment.bytes".to_string(), "4096".to_string())]);
+        let topic = TopicConfig::over(&broker, &own).unwrap();
+        assert_eq!((topic.min_insync_replicas, topic.segment_bytes), (2, 4096));
+    }
+
+    #[test]
+    fn a_bad_value_names_the_config_and_the_remedy() {
+        let own = BTreeMap::from([("min.insync.replicas".to_string(), "two".to_string())]);
+        let error = TopicConfig::from_map(&own).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "config min.insync.replicas = \"two\": a whole number from 0 to 2147483647"
+        );
+    }
+}

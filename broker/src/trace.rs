@@ -1,0 +1,168 @@
+//! Typed facts that a node emits for observers. They never influence the run.
+//!
+//! A fact is emitted where Kafka would log a state change. Checkers live outside of this crate and see only these.
+
+use crate::ids::*;
+
+/// One batch of a log, without its payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BatchFact {
+    /// Offset of the first record.
+    pub base_offset: Offset,
+    /// Offset of the last record (inclusive).
+    pub last_offset: Offset,
+    /// Epoch of the leader that appended it first.
+    pub leader_epoch: LeaderEpoch,
+    /// Producer id, -1 if the producer is not idempotent.
+    pub producer_id: ProducerId,
+    /// Producer epoch, -1 if none.
+    pub producer_epoch: ProducerEpoch,
+    /// Sequence of the first record, -1 if none.
+    pub base_sequence: i32,
+    /// CRC32C of the batch: stands for its content.
+    pub crc: u32,
+    /// Is it a control batch (LeaderChange, markers)?
+    pub is_control: bool,
+}
+
+/// Who appended: the leader itself, or a follower copying its leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AppendRole {
+    /// Appended as the leader in this epoch.
+    Leader(LeaderEpoch),
+    /// Copied by a follower.
+    Follower,
+}
+
+/// What a leader knew when it moved its high watermark.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LeaderView {
+    /// The epoch in which it leads.
+    pub leader_epoch: LeaderEpoch,
+    /// The committed ISR (for the metadata log: the voters).
+    pub isr: Vec<NodeId>,
+    /// The committed ISR and every member of an ISR proposed but not yet answered (REP-4 of KIP-497's maximal ISR).
+    pub maximal_isr: Vec<NodeId>,
+    /// Effective `min.insync.replicas` (for the metadata log: the majority).
+    pub min_isr: i32,
+}
+
+/// Why a log was cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TruncationReason {
+    /// The leader's history differs (KIP-101, KIP-595 diverging epoch).
+    DivergingEpoch,
+    /// The own high watermark: only the R01 defect does that.
+    HighWatermark,
+    /// The offset is out of the leader's range: the log starts anew there.
+    OutOfRange,
+    /// A truncation on recovery: the torn tail of a crash (LOG-4).
+    Recovery,
+}
+
+/// How a partition got its leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Election {
+    /// The leader did not change.
+    None,
+    /// From the ISR.
+    Clean,
+    /// From outside of the ISR (`unclean.leader.election.enable`).
+    Unclean,
+}
+
+/// The state of one partition in the metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PartitionFact {
+    /// `None`: no leader.
+    pub leader: Option<NodeId>,
+    /// Epoch of the leader.
+    pub leader_epoch: LeaderEpoch,
+    /// Version of the registration.
+    pub partition_epoch: PartitionEpoch,
+    /// Assigned replicas, preferred leader first.
+    pub replicas: Vec<NodeId>,
+    /// In-sync replicas.
+    pub isr: Vec<NodeId>,
+    /// Effective `min.insync.replicas`.
+    pub min_isr: i32,
+}
+
+/// A metadata record that became committed, in terms of what it means.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum MetadataFact {
+    /// A broker registered; it starts fenced.
+    BrokerRegistered { broker: NodeId, broker_epoch: BrokerEpoch },
+    /// A broker was unregistered.
+    BrokerUnregistered { broker: NodeId },
+    /// The controller takes the broker for dead or not yet ready.
+    BrokerFenced { broker: NodeId },
+    /// The broker may lead again.
+    BrokerUnfenced { broker: NodeId },
+    /// A topic exists.
+    TopicCreated { topic: String, topic_id: TopicId },
+    /// A topic is gone.
+    TopicDeleted { topic: String, topic_id: TopicId },
+    /// A partition was created or changed.
+    PartitionChanged { log: LogId, election: Election, state: PartitionFact },
+    /// A block of producer ids `[first, first + size)` was handed to a broker.
+    ProducerIdsAllocated { broker: NodeId, first: ProducerId, size: i32 },
+}
+
+/// The role of a node in the metadata quorum (KIP-595).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum QuorumRole {
+    /// Knows no leader.
+    Unattached,
+    /// Follows a leader (voters and observers).
+    Follower,
+    /// Asks for votes.
+    Candidate,
+    /// Leads.
+    Leader,
+    /// Led, and gives up within the epoch.
+    Resigned,
+}
+
+/// One fact.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Observation {
+    // ---- logs (partitions and the metadata log) ----
+    /// A log was opened at boot, after recovery; all its batches in order.
+    LogOpened { log: LogId, log_start: Offset, log_end: Offset, high_watermark: Offset, batches: Vec<BatchFact> },
+    /// A new, empty log was created.
+    LogCreated { log: LogId },
+    /// A log was deleted with its topic or replica.
+    LogDeleted { log: LogId },
+    /// A batch was appended.
+    Appended { log: LogId, role: AppendRole, batch: BatchFact },
+    /// The log was cut: `to` is the new end, `from` the old one.
+    Truncated { log: LogId, from: Offset, to: Offset, reason: TruncationReason },
+    /// Everything below `up_to` is durable on this node's disk.
+    Flushed { log: LogId, up_to: Offset },
+    /// The node's high watermark moved; `leader` is set if it moved it as the leader.
+    HighWatermark { log: LogId, from: Offset, to: Offset, log_start: Offset, log_end: Offset, leader: Option<LeaderView> },
+    // ---- partitions ----
+    /// The broker applied metadata and leads the partition.
+    BecameLeader { log: LogId, leader_epoch: LeaderEpoch, partition_epoch: PartitionEpoch, epoch_start: Offset },
+    /// The broker applied metadata and follows.
+    BecameFollower { log: LogId, leader_epoch: LeaderEpoch, leader: Option<NodeId> },
+    /// The leader asked the controller for another ISR.
+    IsrProposed { log: LogId, leader_epoch: LeaderEpoch, from: Vec<NodeId>, to: Vec<NodeId> },
+    /// The leader learned that an ISR is committed.
+    IsrCommitted { log: LogId, leader_epoch: LeaderEpoch, partition_epoch: PartitionEpoch, isr: Vec<NodeId> },
+    // ---- metadata quorum ----
+    /// Role and epoch of the node in the quorum changed.
+    QuorumRoleChanged { epoch: LeaderEpoch, role: QuorumRole, leader: Option<NodeId> },
+    /// `quorum-state` is durable with this content.
+    QuorumStatePersisted { epoch: LeaderEpoch, voted_for: Option<NodeId>, leader: Option<NodeId> },
+    /// The node answered a vote request with yes.
+    VoteGranted { epoch: LeaderEpoch, candidate: NodeId },
+    // ---- controller and brokers ----
+    /// The node became (or ceased to be) the active controller.
+    ControllerActive { epoch: LeaderEpoch, active: bool },
+    /// A committed metadata record was applied by this node's controller.
+    MetadataCommitted { offset: Offset, fact: MetadataFact },
+    /// The broker's own view of its state changed ("starting", "recovery", "running", "fenced", "shutting-down").
+    BrokerState { state: &'static str },
+}
