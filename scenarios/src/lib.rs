@@ -1,1 +1,20 @@
-//! The scenario language.
+//! The scenario language of kafkasim: what a scenario file may say, and what is wrong with one.
+//!
+//! A scenario is a TOML (or JSON) file that describes a cluster, its clients, what breaks, and what must hold. This
+//! crate turns it into plain data ([`model::Scenario`]) or into a list of all its mistakes ([`Report`]). It knows
+//! nobody else in the workspace: the language is a public promise.
+//!
+//! | door | what is behind it |
+//! |---|---|
+//! | [`model`] | the typed scenario, nothing drawn yet |
+//! | [`load()`], [`parse`], [`Parsed`] | from a path or a text to a scenario |
+//! | [`diagnostic`] | findings with code, places and help; plain and coloured rendering |
+//! | [`names`] | checks, goals and defects that files may name |
+
+pub mod diagnostic;
+pub mod load;
+pub mod model;
+pub mod names;
+
+pub use diagnostic::{Diagnostic, Report, Severity};
+pub use load::{LoadError, Overrides, Parsed, load, load_with, parse, parse_with};

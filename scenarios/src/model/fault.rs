@@ -1,0 +1,182 @@
+//! Scripted faults: exactly one trigger and one verb each.
+
+use serde::Serialize;
+
+use super::{Condition, Distribution, Micros, Ppm, Span, Target, Value};
+
+/// `[[fault]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Unique id; names the fault's random stream. Default `fault-N`, N counted from 1 over all faults.
+    pub id: String,
+    /// The phase in which the fault may fire. Default: any after `start`.
+    pub phase: Option<String>,
+    /// When it fires.
+    pub trigger: Trigger,
+    /// What it does.
+    pub verb: Verb,
+    /// `for`: how long it lasts, then it is undone by itself: a crashed node restarts, a paused one resumes, a cut
+    /// or slowed link heals. Default: none, it lasts until `heal`, `restart` or the settle phase.
+    pub duration: Option<Value<Micros>>,
+    /// The whole table.
+    pub span: Span,
+    /// The trigger's key and value.
+    pub trigger_span: Span,
+    /// The verb's key and value.
+    pub verb_span: Span,
+}
+
+/// When a fault fires. Times count from the start of the named phase, or from the start of the run (simulated
+/// time zero, the times that reports show) if the fault names no phase.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// `at = "10s"`: once, at this time.
+    At { at: Value<Micros> },
+    /// `every = "25s"`: first after one period, then again after each; `jitter` moves each by up to that much
+    /// later. `count` limits how often (default: until the phase ends).
+    Every { every: Value<Micros>, jitter: Micros, count: Option<u32> },
+    /// `when = "..."`: as soon as the condition becomes true. `once` (default true): only the first time,
+    /// otherwise at each change from false to true. `within` bounds the wait, from the start of the phase (or run):
+    /// if it was never true by then the fault is reported as unfired. Default: until the end of its phase.
+    When { condition: Condition, once: bool, within: Option<Micros> },
+    /// `after = "id"`: when that fault has completed (it fired, and its `for` is over if it has one). With `when`
+    /// it then waits for the condition; `within` counts from that completion.
+    After { fault: String, condition: Option<Condition>, within: Option<Micros> },
+}
+
+/// What a fault does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// `crash = "TARGET"` or `crash = { target, mode, as }`: the process dies.
+    Crash { target: Target, mode: CrashMode, bind: Option<String> },
+    /// `restart = "TARGET"`: starts nodes that are down.
+    Restart { target: Target },
+    /// `pause = "TARGET"` or `pause = { target, as }`: the process stops and keeps its memory (a GC pause).
+    Pause { target: Target, bind: Option<String> },
+    /// `partition = { ... }`: cuts links.
+    Partition { shape: PartitionShape, one_way: Option<Direction>, links: Links, bind: Option<String> },
+    /// `link = { ... }`: makes links slow or lossy. `delay` is added to every message, `loss` is the probability
+    /// that a message is lost. At least one of them is given.
+    Link { scope: LinkScope, delay: Option<Distribution>, loss: Ppm },
+    /// `heal = "all"`, `heal = "id"` or a list of ids: undoes what faults still hold.
+    Heal { heal: Heal },
+}
+
+impl Verb {
+    /// The key that names the verb in a file.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Verb::Crash { .. } => "crash",
+            Verb::Restart { .. } => "restart",
+            Verb::Pause { .. } => "pause",
+            Verb::Partition { .. } => "partition",
+            Verb::Link { .. } => "link",
+            Verb::Heal { .. } => "heal",
+        }
+    }
+
+    /// Every target expression of the verb, in file order.
+    pub fn targets(&self) -> Vec<&Target> {
+        match self {
+            Verb::Crash { target, .. } | Verb::Restart { target } | Verb::Pause { target, .. } => {
+                vec![target]
+            }
+            Verb::Partition { shape: PartitionShape::Isolate { isolate, from }, .. } => {
+                std::iter::once(isolate).chain(from).collect()
+            }
+            Verb::Partition { shape: PartitionShape::Halves(Halves::Drawn { of }), .. } => vec![of],
+            Verb::Partition { shape: PartitionShape::Halves(Halves::Given { one, other }), .. } => {
+                vec![one, other]
+            }
+            Verb::Link { scope: LinkScope::Between { one, other }, .. } => vec![one, other],
+            Verb::Link { scope: LinkScope::Node { target }, .. } => vec![target],
+            Verb::Heal { .. } => Vec::new(),
+        }
+    }
+
+    /// The name that `as` binds the struck nodes to.
+    pub fn binds(&self) -> Option<&str> {
+        match self {
+            Verb::Crash { bind, .. } | Verb::Pause { bind, .. } | Verb::Partition { bind, .. } => {
+                bind.as_deref()
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What survives a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CrashMode {
+    /// The page cache survives: everything written is still there. The default.
+    Process,
+    /// The machine loses power: unsynced bytes and directory entries are lost or torn.
+    Power,
+}
+
+/// Which links a partition cuts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartitionShape {
+    /// `isolate = "TARGET"`, optionally `from = "TARGET"` (default: every other node and client).
+    Isolate { isolate: Target, from: Option<Target> },
+    /// `halves = ...`.
+    Halves(Halves),
+}
+
+/// The two sides of `halves`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Halves {
+    /// `halves = "TARGET"`: its members are split at random into two sides whose sizes differ by at most one.
+    Drawn { of: Target },
+    /// `halves = ["TARGET", "TARGET"]`: these two sides.
+    Given { one: Target, other: Target },
+}
+
+/// Which way of a cut link is cut, seen from the isolated side (or from the first of two halves).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Nothing arrives at it; what it sends still arrives.
+    Inbound,
+    /// Nothing that it sends arrives; it still hears the others.
+    Outbound,
+}
+
+/// Which class of traffic a partition cuts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Links {
+    /// Everything. The default.
+    All,
+    /// Fetches of followers from leaders.
+    Replication,
+    /// Brokers to controllers and voters among each other: heartbeats, AlterPartition, the metadata log.
+    Controller,
+    /// Clients to brokers.
+    Client,
+}
+
+/// Which links a link effect applies to, in both directions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkScope {
+    /// `between = ["TARGET", "TARGET"]`.
+    Between { one: Target, other: Target },
+    /// `target = "TARGET"`: every link of these nodes.
+    Node { target: Target },
+}
+
+/// What a heal undoes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Heal {
+    /// Every fault; crashed nodes restart, paused ones resume.
+    All,
+    /// What these faults hold; another fault that cuts the same link keeps it cut.
+    Faults(Vec<String>),
+}

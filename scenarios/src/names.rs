@@ -1,0 +1,129 @@
+//! Names that scenario files may use and that other rooms define: checks, goals, defects. One table each, so that a
+//! typing error is answered with the name that was meant.
+
+/// A defect that can be planted (`defects = ["R01"]`): museum id, name, what it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DefectName {
+    /// Id in the museum of historic Kafka bugs.
+    pub id: &'static str,
+    /// Canonical name, the one in [`crate::model::Scenario::defects`].
+    pub name: &'static str,
+    /// One line.
+    pub about: &'static str,
+}
+
+/// Every defect that the broker can be given.
+pub const DEFECTS: &[DefectName] = &[
+    DefectName {
+        id: "R01",
+        name: "truncate-to-high-watermark",
+        about: "a follower truncates to its own high watermark before it asks the leader (KAFKA-1211, KIP-101)",
+    },
+    DefectName {
+        id: "R05",
+        name: "isr-expand-ignores-epoch-start",
+        about: "a follower joins the ISR at a stale high watermark, below the start of the epoch (KAFKA-7128)",
+    },
+    DefectName {
+        id: "R06",
+        name: "no-maximal-isr",
+        about: "the high watermark does not wait for replicas of an ISR that is still being proposed (KIP-497)",
+    },
+];
+
+/// A check that the simulator evaluates, with the bounds that `[checks]` may set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckName {
+    /// Its id.
+    pub id: &'static str,
+    /// Bounds: name and whether it is a duration (otherwise a count).
+    pub bounds: &'static [(&'static str, bool)],
+}
+
+const fn check(id: &'static str) -> CheckName {
+    CheckName { id, bounds: &[] }
+}
+
+/// Every check that can be listed in `[checks]` or named by `[expect]`.
+pub const CHECKS: &[CheckName] = &[
+    check("acked-writes-durable"),
+    check("offsets-consistent"),
+    check("no-duplicates"),
+    check("producer-order"),
+    check("reads-monotonic"),
+    check("log-matching"),
+    check("one-leader-per-epoch"),
+    check("leader-complete"),
+    check("candidates-complete"),
+    check("high-watermark-on-quorum"),
+    check("log-bounds"),
+    check("isr-legal"),
+    check("quorum-election-safety"),
+    check("quorum-log-matching"),
+    check("recovery-is-prefix"),
+    CheckName { id: "liveness", bounds: &[("settle_within", true)] },
+];
+
+/// Checks that the language knows and the simulator does not evaluate yet.
+pub const CHECKS_NOT_YET: &[&str] = &["partition-order", "group-offsets", "availability", "duplicates"];
+
+/// Every goal of `[expect] reach`.
+pub const REACH: &[&str] = &[
+    "leader_changes",
+    "unclean_elections",
+    "isr_shrinks",
+    "isr_expands",
+    "acked_records",
+    "consumed_records",
+    "crashes",
+    "power_losses",
+    "partitions",
+    "pauses",
+    "controller_elections",
+    "truncations",
+    "truncated_records",
+];
+
+/// The defect with this museum id or name.
+pub fn defect(id_or_name: &str) -> Option<&'static DefectName> {
+    DEFECTS.iter().find(|defect| defect.id == id_or_name || defect.name == id_or_name)
+}
+
+/// The candidate that was probably meant: at most three edits away (fewer for short words), the nearest first.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = match word.chars().count() {
+        0..=3 => 1,
+        4..=5 => 2,
+        _ => 3,
+    };
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_forgives_few_edits() {
+        for (word, expected) in [
+            ("acked-writes-durabel", Some("acked-writes-durable")),
+            ("log-matchng", Some("log-matching")),
+            ("livness", Some("liveness")),
+            ("x", None),
+            ("something-else", None),
+        ] {
+            assert_eq!(nearest(word, CHECKS.iter().map(|check| check.id)), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn defects_answer_to_both_names() {
+        assert_eq!(defect("R06"), defect("no-maximal-isr"));
+        assert_eq!(defect("R99"), None);
+    }
+}
