@@ -129,7 +129,13 @@ pub enum QuorumRole {
 pub enum Observation {
     // ---- logs (partitions and the metadata log) ----
     /// A log was opened at boot, after recovery; all its batches in order.
-    LogOpened { log: LogId, log_start: Offset, log_end: Offset, high_watermark: Offset, batches: Vec<BatchFact> },
+    LogOpened {
+        log: LogId,
+        log_start: Offset,
+        log_end: Offset,
+        high_watermark: Offset,
+        batches: Vec<BatchFact>,
+    },
     /// A new, empty log was created.
     LogCreated { log: LogId },
     /// A log was deleted with its topic or replica.
@@ -141,10 +147,22 @@ pub enum Observation {
     /// Everything below `up_to` is durable on this node's disk.
     Flushed { log: LogId, up_to: Offset },
     /// The node's high watermark moved; `leader` is set if it moved it as the leader.
-    HighWatermark { log: LogId, from: Offset, to: Offset, log_start: Offset, log_end: Offset, leader: Option<LeaderView> },
+    HighWatermark {
+        log: LogId,
+        from: Offset,
+        to: Offset,
+        log_start: Offset,
+        log_end: Offset,
+        leader: Option<LeaderView>,
+    },
     // ---- partitions ----
     /// The broker applied metadata and leads the partition.
-    BecameLeader { log: LogId, leader_epoch: LeaderEpoch, partition_epoch: PartitionEpoch, epoch_start: Offset },
+    BecameLeader {
+        log: LogId,
+        leader_epoch: LeaderEpoch,
+        partition_epoch: PartitionEpoch,
+        epoch_start: Offset,
+    },
     /// The broker applied metadata and follows.
     BecameFollower { log: LogId, leader_epoch: LeaderEpoch, leader: Option<NodeId> },
     /// The leader asked the controller for another ISR.
