@@ -1,1 +1,5 @@
 //! See the crate's door.
+
+mod committed;
+
+pub use committed::{CommittedBatch, NotLeader};
