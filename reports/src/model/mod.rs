@@ -18,11 +18,13 @@
 //! | `check.rs` | [`Check`], [`Witness`], [`PermittedLoss`] | what the checkers found |
 //! | `cluster.rs` | [`Failover`], [`Availability`], [`IsrChange`], [`Elections`] | what the cluster went through |
 //! | `traffic.rs` | [`Clients`], [`Group`], [`Coverage`], [`Config`] | what clients saw, what was exercised |
+//! | `coherence.rs` | [`Report::contradictions`] | what a report must never say |
 //! | `number.rs` | [`Seed`], [`Offset`] | integers that are strings in JSON |
 
 mod bench;
 mod check;
 mod cluster;
+mod coherence;
 mod fault;
 mod identity;
 mod number;
@@ -40,6 +42,6 @@ pub use identity::{Checkpoint, Expected, Fingerprint, Phase, Reproduce, Scenario
 pub use number::{Offset, ParseNumberError, Seed};
 pub use run::Report;
 pub use run_meta::{Host, RunMeta};
-pub use suite::{SuiteCounts, SuiteItem, SuiteReport};
+pub use suite::{ItemKind, SuiteCounts, SuiteItem, SuiteReport};
 pub use traffic::{Clients, Config, Coverage, Group};
 pub use verdict::{EndReason, Outcome, Verdict};

@@ -65,6 +65,21 @@ pub struct SuiteItem {
     pub report_digest: Option<String>,
 }
 
+/// What an item counts as, worst first: the precedence of exit codes. Not written; made from exit code and outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ItemKind {
+    /// Internal error.
+    Internal,
+    /// Two runs of one seed differ.
+    Nondeterministic,
+    /// Not as the scenario expects.
+    Unexpected,
+    /// Proves nothing.
+    Inconclusive,
+    /// As the scenario expects.
+    AsExpected,
+}
+
 /// `<scenario>[@variant]/seed-<N>`.
 pub(crate) fn key(scenario: &str, variant: Option<&str>, seed: Seed) -> String {
     match variant {
@@ -88,6 +103,17 @@ impl SuiteItem {
         }
     }
 
+    /// What it counts as. An exit code of nondeterminism or of an internal error outweighs the outcome.
+    pub fn kind(&self) -> ItemKind {
+        match (self.exit_code, self.outcome) {
+            (EXIT_INTERNAL, _) => ItemKind::Internal,
+            (EXIT_NONDETERMINISM, _) => ItemKind::Nondeterministic,
+            (_, Outcome::AsExpected) => ItemKind::AsExpected,
+            (_, Outcome::Unexpected) => ItemKind::Unexpected,
+            (_, Outcome::Inconclusive) => ItemKind::Inconclusive,
+        }
+    }
+
     /// The item of a finished run; `report_digest` is the digest of the bytes of its `report.json`.
     pub fn of(report: &super::Report, report_digest: String) -> SuiteItem {
         SuiteItem {
@@ -101,20 +127,23 @@ impl SuiteItem {
 }
 
 impl SuiteCounts {
-    /// Counts items. An exit code of nondeterminism or of an internal error outweighs the item's outcome.
+    /// Counts items by kind.
     pub fn of(items: &[SuiteItem]) -> SuiteCounts {
         let mut counts = SuiteCounts { total: items.len() as u64, ..SuiteCounts::default() };
         for item in items {
-            let kind = match (item.exit_code, item.outcome) {
-                (EXIT_INTERNAL, _) => &mut counts.internal,
-                (EXIT_NONDETERMINISM, _) => &mut counts.nondeterministic,
-                (_, Outcome::AsExpected) => &mut counts.as_expected,
-                (_, Outcome::Unexpected) => &mut counts.unexpected,
-                (_, Outcome::Inconclusive) => &mut counts.inconclusive,
-            };
-            *kind += 1;
+            *counts.of_kind(item.kind()) += 1;
         }
         counts
+    }
+
+    fn of_kind(&mut self, kind: ItemKind) -> &mut u64 {
+        match kind {
+            ItemKind::Internal => &mut self.internal,
+            ItemKind::Nondeterministic => &mut self.nondeterministic,
+            ItemKind::Unexpected => &mut self.unexpected,
+            ItemKind::Inconclusive => &mut self.inconclusive,
+            ItemKind::AsExpected => &mut self.as_expected,
+        }
     }
 }
 

@@ -15,7 +15,7 @@ pub enum Verdict {
     Violation,
     /// Records were lost in a way that the configuration allows; the report names the events responsible.
     PermittedLoss,
-    /// The run proves nothing: a fault did not fire, a goal was not reached, a check was not exercised, or the run
+    /// The run proves nothing: a fault did not fire, a goal was not reached, nothing was checked, or the run
     /// was cut short. Never green.
     Inconclusive,
 }

@@ -1,1 +1,26 @@
 //! Sinks: one model, several readers.
+//!
+//! A sink turns a document into text and does nothing else: whoever calls it says how wide the screen is and whether
+//! colours are wanted, and prints. So every sink is a pure function with snapshots.
+//!
+//! | sink | function | for whom |
+//! |---|---|---|
+//! | terminal | [`run`] in `terminal.rs` | a person who has just run one seed |
+//! | terminal | [`suite`] in `suite.rs` | a person who has just run many |
+//! | JSON | [`to_canonical_json`](crate::json::to_canonical_json) | programs |
+//!
+//! | helper | what it does |
+//! |---|---|
+//! | `style.rs` | [`Style`]: width, the ANSI switch, wrapping, columns |
+//! | `timeline.rs` | the moments that mattered, merged by time |
+//!
+//! JUnit, HTML and Markdown are not here yet; each will be one file and one row.
+
+mod style;
+mod suite;
+mod terminal;
+mod timeline;
+
+pub use style::Style;
+pub use suite::suite;
+pub use terminal::run;
