@@ -64,7 +64,13 @@ pub enum HistoryEvent {
     /// A record was handed to the producer, which chose its partition.
     Sent { partition: TopicPartition, value: Value },
     /// A batch was acknowledged; `base_offset` is unknown (`None`) for acks=0. Record i has offset base + i.
-    Acked { partition: TopicPartition, acks: Acks, is_idempotent: bool, base_offset: Option<Offset>, values: Vec<Value> },
+    Acked {
+        partition: TopicPartition,
+        acks: Acks,
+        is_idempotent: bool,
+        base_offset: Option<Offset>,
+        values: Vec<Value>,
+    },
     /// A batch was given up. `is_definite`: it certainly never reached a log; otherwise nobody knows.
     Failed { partition: TopicPartition, is_definite: bool, error: String, values: Vec<Value> },
     /// Records were delivered to the application, in this order.
