@@ -1,8 +1,10 @@
-//! What the metadata quorum hands to who folds it: committed batches, and the refusal of a node that does not lead.
+//! The seam between the quorum and who reads or writes metadata: committed batches, appending, and the refusal of a
+//! node that does not lead.
 
 use bytes::Bytes;
 
 use crate::ids::{LeaderEpoch, NodeId, Offset};
+use crate::time::Instant;
 
 /// One committed batch of the metadata log: all of it became committed, none of it can be lost (KIP-595).
 ///
@@ -28,4 +30,12 @@ pub struct NotLeader {
     pub epoch: LeaderEpoch,
     /// The leader of that epoch, as far as this node knows.
     pub leader: Option<NodeId>,
+}
+
+/// Where the active controller writes. The quorum implements it; tests bring a list. Source: KIP-595
+/// (`scheduleAtomicAppend`).
+pub trait MetadataLog {
+    /// Appends all `records` as one atomic batch and returns the offset that the last of them will have. Nothing is
+    /// committed yet. `records` is never empty. Errors: [`NotLeader`] if the node does not lead in `epoch`.
+    fn append(&mut self, epoch: LeaderEpoch, records: Vec<Bytes>, now: Instant) -> Result<Offset, NotLeader>;
 }
