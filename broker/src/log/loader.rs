@@ -1,0 +1,181 @@
+//! Opening a log: the same way on the first boot, after a clean shutdown and after a crash (LOG-4).
+//!
+//! Headers are always read, since index, epochs and producer state are their fold. After anything but a clean shutdown
+//! every batch's checksum is compared too, and the log ends before the first batch that is torn, damaged or does not
+//! follow its predecessor; later segments go.
+//!
+//! Differs from Kafka: after a crash the whole log is checked, not only what lies above the recovery point. That
+//! checkpoint may be stale across a truncation, and a batch trusted for its sake would be served damaged (D-1).
+
+use super::error::LogError;
+use super::flush::SyncState;
+use super::leader_epochs::LeaderEpochCache;
+use super::partition_log::{LogSettings, PartitionLog, RecoveryHints};
+use super::partition_metadata::{directory, metadata_path, metadata_text, parse_metadata};
+use super::producers::ProducerStates;
+use super::segment::{Segment, base_offset_of, segment_path};
+use crate::ids::*;
+use crate::io::{Disk, DiskError};
+use crate::rpc::Outbox;
+use crate::time::Instant;
+use crate::trace::{Observation, TruncationReason};
+
+impl PartitionLog {
+    /// Opens the log in the directory `<topic>-<partition>`, creating it if there is none.
+    ///
+    /// Facts: `LogCreated`, or `LogOpened` (after `Truncated` if the crash cost anything that could still be read).
+    /// Errors: the disk's, `InconsistentTopicId`, `Metadata`. Source: `LogLoader`, LOG-4.
+    pub fn open(
+        id: LogId,
+        settings: LogSettings,
+        hints: RecoveryHints,
+        now: Instant,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) -> Result<PartitionLog, LogError> {
+        let dir = directory(&id.partition);
+        let existed = has_identity(&id, &dir, disk)?;
+        if !existed {
+            remove_remains(&dir, disk)?;
+        }
+        let mut loaded = load_segments(&dir, hints.clean_shutdown, disk)?;
+        let had_segments = !loaded.segments.is_empty();
+        if !had_segments {
+            loaded.segments.push(Segment::create(&dir, 0, 0, disk)?);
+        }
+        let is_trusted = hints.clean_shutdown && existed && had_segments && !loaded.was_cut;
+        let log_end = loaded.segments.last().map_or(0, Segment::next_offset);
+        let recovery_point = if is_trusted { log_end } else { hints.recovery_point.min(log_end) };
+        let mut log = PartitionLog {
+            id,
+            dir,
+            settings,
+            segments: loaded.segments,
+            high_watermark: 0,
+            epochs: LeaderEpochCache::default(),
+            producers: ProducerStates::default(),
+            producers_checked: now,
+            sync: SyncState::new(recovery_point, is_trusted),
+            roll_next: loaded.was_cut,
+        };
+        log.fold();
+        log.high_watermark = hints.high_watermark.clamp(log.log_start_offset(), log_end);
+        if !is_trusted {
+            log.distrust(recovery_point);
+        }
+        if !existed {
+            let token = disk.replace(&metadata_path(&log.dir), metadata_text(log.id.topic_id))?;
+            log.sync.note_metadata(token);
+        }
+        log.refresh_epoch_file(disk)?;
+        log.report(existed, loaded.claimed_end, out);
+        Ok(log)
+    }
+
+    /// Epochs and producers from the batches.
+    fn fold(&mut self) {
+        for entry in self.segments.iter().flat_map(|segment| &segment.index) {
+            self.epochs.note(&entry.header);
+            self.producers.note(&entry.header);
+        }
+        self.producers.expire(self.producers_checked.as_unix_ms(), self.settings.producer_id_expiration);
+    }
+
+    /// Counts segments as not durable that reach above the recovery point, and the last one.
+    fn distrust(&mut self, recovery_point: Offset) {
+        for segment in self.segments.iter_mut().filter(|segment| segment.next_offset() > recovery_point) {
+            segment.dirty.get_or_insert(0);
+        }
+        self.active_mut().dirty.get_or_insert(0);
+    }
+
+    fn report(&self, existed: bool, claimed_end: Offset, out: &mut Outbox) {
+        let (log, log_end) = (self.id.clone(), self.log_end_offset());
+        if !existed {
+            out.fact(Observation::LogCreated { log });
+            return;
+        }
+        if claimed_end > log_end {
+            let reason = TruncationReason::Recovery;
+            out.fact(Observation::Truncated { log: log.clone(), from: claimed_end, to: log_end, reason });
+        }
+        out.fact(Observation::LogOpened {
+            log,
+            log_start: self.log_start_offset(),
+            log_end,
+            high_watermark: self.high_watermark,
+            batches: self.batch_facts().collect(),
+        });
+    }
+}
+
+/// Does the directory hold this log? An error if it holds another one.
+fn has_identity(id: &LogId, dir: &str, disk: &dyn Disk) -> Result<bool, LogError> {
+    let path = metadata_path(dir);
+    let Some(content) = disk.read_file(&path)? else { return Ok(false) };
+    match parse_metadata(&content) {
+        Some(topic_id) if topic_id == id.topic_id => Ok(true),
+        Some(found) => Err(LogError::InconsistentTopicId { dir: dir.to_owned(), found }),
+        None => Err(LogError::Metadata(path)),
+    }
+}
+
+/// Segments without an identity are what a power failure left of a deleted log, or of one that never was durable.
+fn remove_remains(dir: &str, disk: &mut dyn Disk) -> Result<(), DiskError> {
+    for base_offset in segment_bases(dir, disk) {
+        disk.remove(&segment_path(dir, base_offset))?;
+    }
+    Ok(())
+}
+
+fn segment_bases(dir: &str, disk: &dyn Disk) -> Vec<Offset> {
+    let mut bases: Vec<Offset> = disk.list(dir).iter().filter_map(|name| base_offset_of(name)).collect();
+    bases.sort_unstable();
+    bases
+}
+
+struct Loaded {
+    segments: Vec<Segment>,
+    was_cut: bool,
+    /// The end that the log claimed before it was cut, as far as headers could be read.
+    claimed_end: Offset,
+}
+
+fn load_segments(dir: &str, clean_shutdown: bool, disk: &mut dyn Disk) -> Result<Loaded, DiskError> {
+    let mut loaded = Loaded { segments: Vec::new(), was_cut: false, claimed_end: 0 };
+    let mut is_broken = false;
+    for base_offset in segment_bases(dir, disk) {
+        is_broken |= !continues(&mut loaded, base_offset, disk)?;
+        if is_broken {
+            // Where it ends is not worth reading: it goes.
+            disk.remove(&segment_path(dir, base_offset))?;
+            loaded.was_cut = true;
+            loaded.claimed_end = loaded.claimed_end.max(base_offset);
+            continue;
+        }
+        let (mut segment, has_bad_tail) = Segment::open(dir, base_offset, !clean_shutdown, disk)?;
+        loaded.claimed_end = loaded.claimed_end.max(segment.next_offset());
+        if has_bad_tail {
+            if let Some(end) = segment.claimed_end(disk)? {
+                loaded.claimed_end = loaded.claimed_end.max(end);
+            }
+            disk.truncate(segment.file, segment.size)?;
+            segment.dirty = Some(0);
+            loaded.was_cut = true;
+            is_broken = true;
+        }
+        loaded.segments.push(segment);
+    }
+    Ok(loaded)
+}
+
+/// Does a segment at `base_offset` follow the ones before? A segment that begins within an earlier one was created after
+/// a truncation that did not become durable: the earlier one is cut there (see `truncate.rs`).
+fn continues(loaded: &mut Loaded, base_offset: Offset, disk: &mut dyn Disk) -> Result<bool, DiskError> {
+    let Some(last) = loaded.segments.last_mut() else { return Ok(true) };
+    if base_offset < last.next_offset() {
+        last.truncate(base_offset, 0, disk)?;
+        loaded.was_cut = true;
+    }
+    Ok(base_offset == last.next_offset())
+}

@@ -1,0 +1,164 @@
+//! One record, and the lazy iterator over the records of a batch.
+//!
+//! Lengths are zigzag varints (as in Protocol Buffers). Every claimed length is compared with the bytes that are there
+//! before anything is sliced, so that hostile bytes cost nothing.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use super::batch::{BatchError, BatchHeader};
+use crate::ids::Offset;
+
+/// One record as it stands in a batch. Source: KIP-98.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its position in the log.
+    pub offset: Offset,
+    /// Milliseconds since 1970.
+    pub timestamp: i64,
+    /// `None`: no key.
+    pub key: Option<Bytes>,
+    /// `None`: a tombstone.
+    pub value: Option<Bytes>,
+    /// In order; a key may occur more than once (KIP-82).
+    pub headers: Vec<(Bytes, Option<Bytes>)>,
+}
+
+/// Iterator over the records of one batch; ends after the first error.
+#[derive(Debug, Clone)]
+pub struct Records {
+    rest: Bytes,
+    remaining: i32,
+    base_offset: Offset,
+    last_offset_delta: i32,
+    base_timestamp: i64,
+    append_time: Option<i64>,
+    compression: i16,
+}
+
+impl Records {
+    pub(super) fn new(header: &BatchHeader, body: Bytes) -> Records {
+        Records {
+            rest: body,
+            remaining: header.record_count,
+            base_offset: header.base_offset,
+            last_offset_delta: header.last_offset_delta,
+            base_timestamp: header.base_timestamp,
+            append_time: header.is_log_append_time().then_some(header.max_timestamp),
+            compression: header.compression(),
+        }
+    }
+
+    fn decode(&mut self) -> Result<Record, BatchError> {
+        if self.compression != 0 {
+            return Err(BatchError::Compressed(self.compression));
+        }
+        let length = take_length(&mut self.rest)?.ok_or(BatchError::Record("null record"))?;
+        let mut body = self.rest.split_to(length);
+        take_byte(&mut body)?; // record attributes: unused in v2
+        let timestamp_delta = take_varlong(&mut body)?;
+        let offset_delta = take_varint(&mut body)?;
+        if offset_delta < 0 || offset_delta > self.last_offset_delta {
+            return Err(BatchError::Record("offset outside of its batch"));
+        }
+        let key = take_bytes(&mut body)?;
+        let value = take_bytes(&mut body)?;
+        let headers = take_headers(&mut body)?;
+        if !body.is_empty() {
+            return Err(BatchError::Record("bytes left over"));
+        }
+        Ok(Record {
+            offset: self.base_offset + i64::from(offset_delta),
+            timestamp: self.append_time.unwrap_or(self.base_timestamp.wrapping_add(timestamp_delta)),
+            key,
+            value,
+            headers,
+        })
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<Record, BatchError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.remaining <= 0 {
+            let left_over = !self.rest.is_empty() && self.compression == 0;
+            self.rest = Bytes::new();
+            return left_over.then_some(Err(BatchError::Record("bytes after the last record")));
+        }
+        self.remaining -= 1;
+        let record = self.decode();
+        if record.is_err() {
+            self.remaining = 0;
+            self.rest = Bytes::new();
+        }
+        Some(record)
+    }
+}
+
+fn take_headers(body: &mut Bytes) -> Result<Vec<(Bytes, Option<Bytes>)>, BatchError> {
+    let count = take_varint(body)?;
+    // A header takes at least two bytes: anything above is a lie that must not become an allocation.
+    if count < 0 || count as usize > body.len() / 2 {
+        return Err(BatchError::Record("impossible header count"));
+    }
+    (0..count)
+        .map(|_| {
+            let key = take_bytes(body)?.ok_or(BatchError::Record("header without a key"))?;
+            Ok((key, take_bytes(body)?))
+        })
+        .collect()
+}
+
+fn take_bytes(body: &mut Bytes) -> Result<Option<Bytes>, BatchError> {
+    Ok(take_length(body)?.map(|length| body.split_to(length)))
+}
+
+/// A length that is known to be there; `None` for -1.
+fn take_length(body: &mut Bytes) -> Result<Option<usize>, BatchError> {
+    match take_varint(body)? {
+        -1 => Ok(None),
+        length if length < 0 || length as usize > body.len() => {
+            Err(BatchError::Record("length beyond the end"))
+        }
+        length => Ok(Some(length as usize)),
+    }
+}
+
+fn take_byte(body: &mut Bytes) -> Result<u8, BatchError> {
+    if body.is_empty() { Err(BatchError::Record("ends early")) } else { Ok(body.get_u8()) }
+}
+
+fn take_varint(body: &mut Bytes) -> Result<i32, BatchError> {
+    i32::try_from(take_varlong(body)?).map_err(|_| BatchError::Record("varint too long"))
+}
+
+fn take_varlong(body: &mut Bytes) -> Result<i64, BatchError> {
+    let mut raw = 0u64;
+    for shift in (0..70).step_by(7) {
+        let byte = take_byte(body)?;
+        if shift == 63 && byte > 1 {
+            break;
+        }
+        raw |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Ok((raw >> 1) as i64 ^ -((raw & 1) as i64));
+        }
+    }
+    Err(BatchError::Record("varint too long"))
+}
+
+/// Appends a zigzag varint.
+pub(super) fn put_varlong(out: &mut BytesMut, value: i64) {
+    let mut raw = ((value << 1) ^ (value >> 63)) as u64;
+    while raw >= 0x80 {
+        out.put_u8(raw as u8 | 0x80);
+        raw >>= 7;
+    }
+    out.put_u8(raw as u8);
+}
+
+/// Bytes that [`put_varlong`] takes.
+pub(super) fn varlong_bytes(value: i64) -> usize {
+    let raw = ((value << 1) ^ (value >> 63)) as u64;
+    (64 - (raw | 1).leading_zeros() as usize).div_ceil(7)
+}
