@@ -1,6 +1,6 @@
 //! Random faults: what may strike, how often, and how much at once.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{CrashMode, Distribution, Micros, Milli, Ppm, Span, Target, Value};
 
@@ -8,7 +8,7 @@ use super::{CrashMode, Distribution, Micros, Milli, Ppm, Span, Target, Value};
 pub type Weighted<T> = Vec<(T, u32)>;
 
 /// `[swarm]`: limits of the random faults. Scripted faults are not limited.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Swarm {
     /// Probability that a seed enables a chaos kind, drawn for each kind. Default 1.
     pub enable_each: Ppm,
@@ -33,7 +33,7 @@ impl Default for Swarm {
 }
 
 /// How many brokers may be down at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MaxDown {
     /// `max_down = 1`.
@@ -43,7 +43,7 @@ pub enum MaxDown {
 }
 
 /// `[chaos.*]`: each kind that the file has.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Chaos {
     /// `[chaos.crash]`.
     pub crash: Option<ChaosCrash>,
@@ -63,7 +63,7 @@ impl Chaos {
 }
 
 /// Crash and restart nodes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChaosCrash {
     /// Whom. Default `random(brokers)`.
     pub targets: Weighted<Target>,
@@ -78,7 +78,7 @@ pub struct ChaosCrash {
 }
 
 /// Pause and resume nodes or clients.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChaosPause {
     /// Whom. Default `random(brokers)`.
     pub targets: Weighted<Target>,
@@ -91,7 +91,7 @@ pub struct ChaosPause {
 }
 
 /// Cut the network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChaosPartition {
     /// How. Default isolate.
     pub shapes: Weighted<ChaosShape>,
@@ -104,7 +104,7 @@ pub struct ChaosPartition {
 }
 
 /// A random cut, over brokers and controllers, all traffic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChaosShape {
     /// One random node from everyone else, both ways.
@@ -116,7 +116,7 @@ pub enum ChaosShape {
 }
 
 /// Make a random link slow or lossy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChaosLink {
     /// Mean time between two (exponential). Required.
     pub mean_every: Micros,

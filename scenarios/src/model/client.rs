@@ -1,11 +1,11 @@
 //! The clients that load the cluster. Client `i` of a table called `p` is named `p-i`, counted from 0.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ConfigMap, Milli, Span, Value};
 
 /// `[[producer]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Producer {
     /// Name of the table. Default `p` (`p2`, `p3`, ... for further unnamed tables).
     pub name: String,
@@ -28,7 +28,7 @@ pub struct Producer {
 }
 
 /// `[[consumer]]`: a consumer with manually assigned partitions (`assign`, not `subscribe`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consumer {
     /// Name of the table. Default `c` (`c2`, `c3`, ... for further unnamed tables).
     pub name: String,
@@ -45,12 +45,12 @@ pub struct Consumer {
 }
 
 /// A rate in thousandths of a record per second (`50/s` is 50,000).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Rate(pub u64);
 
 /// How record keys are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Keys {
     /// Records have no key.
@@ -62,7 +62,7 @@ pub enum Keys {
 }
 
 /// Sizes in bytes, both ends included, equally likely.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SizeRange {
     /// Smallest size in bytes.
     pub min: u32,

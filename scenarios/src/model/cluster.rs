@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Distribution, Micros, Ppm, Span, Target, Value};
 
@@ -11,7 +11,7 @@ use super::{Distribution, Micros, Ppm, Span, Target, Value};
 pub type ConfigMap = BTreeMap<String, String>;
 
 /// `[cluster]`: how many nodes of which role. Broker ids are `0..brokers`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
     /// Number of brokers. Default 3.
     pub brokers: Value<u32>,
@@ -29,7 +29,7 @@ pub fn controllers_by_default(brokers: u32) -> u32 {
 }
 
 /// Where controllers run (`process.roles` in Kafka).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Controller `i` shares the node of broker `i`: they crash together.
@@ -39,7 +39,7 @@ pub enum Mode {
 }
 
 /// `[[broker.override]]`: configs of some brokers, over `[broker.config]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokerOverride {
     /// Broker ids, at least one.
     pub brokers: Vec<u32>,
@@ -50,7 +50,7 @@ pub struct BrokerOverride {
 }
 
 /// `[[topic]]`: a topic created before clients start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topic {
     /// Kafka topic name. Required.
     pub name: String,
@@ -69,7 +69,7 @@ pub struct Topic {
 }
 
 /// `[network]`: every link, unless `[[network.link]]` says otherwise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// One-way latency per message. Default: lognormal, median 400 us, p99 6 ms.
     pub latency: Distribution,
@@ -90,7 +90,7 @@ impl Default for Network {
 }
 
 /// `[[network.link]]`: the links between two sets of nodes, in both directions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkLink {
     /// The two ends. Only targets that are fixed at start: brokers, controllers, clients, racks.
     pub between: (Target, Target),
@@ -103,7 +103,7 @@ pub struct NetworkLink {
 }
 
 /// `[disk]`: how long disk calls take, on every node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {
     /// A write into the page cache. Default: lognormal, median 80 us, p99 2 ms.
     pub write: Distribution,

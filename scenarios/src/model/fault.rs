@@ -1,11 +1,11 @@
 //! Scripted faults: exactly one trigger and one verb each.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Condition, Distribution, Micros, Ppm, Span, Target, Value};
 
 /// `[[fault]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// Unique id; names the fault's random stream. Default `fault-N`, N counted from 1 over all faults.
     pub id: String,
@@ -28,7 +28,7 @@ pub struct Fault {
 
 /// When a fault fires. Times count from the start of the named phase, or from the start of the run (simulated
 /// time zero, the times that reports show) if the fault names no phase.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     /// `at = "10s"`: once, at this time.
@@ -46,7 +46,7 @@ pub enum Trigger {
 }
 
 /// What a fault does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
     /// `crash = "TARGET"` or `crash = { target, mode, as }`: the process dies.
@@ -108,7 +108,7 @@ impl Verb {
 }
 
 /// What survives a crash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CrashMode {
     /// The page cache survives: everything written is still there. The default.
@@ -118,7 +118,7 @@ pub enum CrashMode {
 }
 
 /// Which links a partition cuts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PartitionShape {
     /// `isolate = "TARGET"`, optionally `from = "TARGET"` (default: every other node and client).
@@ -128,7 +128,7 @@ pub enum PartitionShape {
 }
 
 /// The two sides of `halves`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Halves {
     /// `halves = "TARGET"`: its members are split at random into two sides whose sizes differ by at most one.
@@ -138,7 +138,7 @@ pub enum Halves {
 }
 
 /// Which way of a cut link is cut, seen from the isolated side (or from the first of two halves).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// Nothing arrives at it; what it sends still arrives.
@@ -148,7 +148,7 @@ pub enum Direction {
 }
 
 /// Which class of traffic a partition cuts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Links {
     /// Everything. The default.
@@ -162,7 +162,7 @@ pub enum Links {
 }
 
 /// Which links a link effect applies to, in both directions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkScope {
     /// `between = ["TARGET", "TARGET"]`.
@@ -172,7 +172,7 @@ pub enum LinkScope {
 }
 
 /// What a heal undoes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Heal {
     /// Every fault; crashed nodes restart, paused ones resume.

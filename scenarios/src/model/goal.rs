@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Compare, Micros, PartitionRef, Span};
 
 /// `[checks]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ChecksConfig {
     /// Level of checks that are not listed. Default error.
     pub default: Level,
@@ -29,7 +29,7 @@ impl ChecksConfig {
 }
 
 /// How one check is judged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckConfig {
     /// Its level. Default error.
     pub level: Level,
@@ -40,7 +40,7 @@ pub struct CheckConfig {
 }
 
 /// What a failed check does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// It makes the verdict a violation.
@@ -53,7 +53,7 @@ pub enum Level {
 }
 
 /// A bound of a check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
     /// A count.
@@ -63,7 +63,7 @@ pub enum Bound {
 }
 
 /// `[expect]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Expect {
     /// Default pass.
     pub verdict: ExpectedVerdict,
@@ -80,7 +80,7 @@ pub struct Expect {
 }
 
 /// What the run is expected to end with. Any other violation than the named one still fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExpectedVerdict {
     /// Every check holds.
@@ -95,7 +95,7 @@ pub enum ExpectedVerdict {
 }
 
 /// How many seeds must behave as expected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SeedQuantifier {
     /// Each of them.
@@ -106,7 +106,7 @@ pub enum SeedQuantifier {
 }
 
 /// `">= 5"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
     /// The operator.
     pub op: Compare,
@@ -128,7 +128,7 @@ impl fmt::Display for Comparison {
 }
 
 /// `[[variant]]`: the same file with some values replaced and an expectation of its own.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Variant {
     /// Unique name.
     pub name: String,
@@ -141,7 +141,7 @@ pub struct Variant {
 }
 
 /// `[sweep]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Sweep {
     /// How many seeds a campaign over this file runs. Default: none given, the command decides.
     pub seeds: Option<u32>,

@@ -44,10 +44,10 @@ pub use value::{Distribution, Micros, Milli, Ppm, Span, Value};
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One scenario: the typed content of one file (after a variant and overrides, if any were applied).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scenario {
     /// Unique name, a path of lower-case words (`museum/R01-truncate-to-high-watermark`). Required.
     pub name: String,

@@ -1,11 +1,11 @@
 //! Phases: `start` boots the cluster, run phases load it while faults strike, `settle` heals it and judges liveness.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Condition, Heal, Micros, Span};
 
 /// `[[phase]]`, or a phase that the language adds: a list without `start` or `settle` gets the default ones.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phase {
     /// Unique name.
     pub name: String,
@@ -20,7 +20,7 @@ pub struct Phase {
 }
 
 /// The place of a phase in a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PhaseKind {
     /// Boot; no faults, no clients. By default until every partition has a full ISR, at most 60 s.
@@ -33,7 +33,7 @@ pub enum PhaseKind {
 }
 
 /// When a phase ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PhaseEnd {
     /// `for`: after this long.

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Simulated time or a duration, in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Micros(pub u64);
 
@@ -45,7 +45,7 @@ impl fmt::Display for Micros {
 }
 
 /// A byte range in the source text of the scenario.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Span {
     /// First byte.
     pub start: usize,
@@ -67,7 +67,7 @@ impl From<std::ops::Range<usize>> for Span {
 }
 
 /// A probability in parts per million, 0 to 1,000,000. Written as a decimal (`0.05`) in files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Ppm(pub u32);
 
@@ -77,7 +77,7 @@ impl Ppm {
 }
 
 /// A factor in thousandths (1,000 = unchanged). Written as a decimal (`0.5`) in files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Milli(pub u64);
 
@@ -87,7 +87,7 @@ impl Milli {
 }
 
 /// A value that is drawn at most once per run, from the stream named after the place where it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Value<T> {
     /// `x`: no draw.
@@ -136,7 +136,7 @@ impl<T: Ord + Copy> Value<T> {
 }
 
 /// A distribution of durations in microseconds, drawn every time it is needed. A plain duration is `Constant`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "dist", rename_all = "snake_case")]
 pub enum Distribution {
     /// `"5ms"` or `{ dist = "constant", value = "5ms" }`.
