@@ -3,8 +3,9 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `machine.rs` | [`Machine`], [`Program`]: what a host can run |
+//! | `run.rs` | [`run`]: one world from its first boot to its end |
 
-mod machine;
+mod run;
 
-pub use machine::{Boot, Machine, Outputs, Program};
+pub use crate::world::{Boot, Machine, Outputs, Program};
+pub use run::{EndReason, RunEnd, run};
