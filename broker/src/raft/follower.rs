@@ -1,0 +1,154 @@
+//! Following: fetch from the leader, truncate where the logs differ, append, learn what is committed (KIP-595).
+
+use super::fetch_messages::{Fetched, ReplicaFetch, fetch_request, read_fetch_response};
+use super::machine::Raft;
+use super::roles::Role;
+use super::timing::{MAX_FETCH_SIZE_BYTES, MAX_FETCH_WAIT};
+use super::{RaftError, RaftEvent};
+use crate::ids::{NodeId, Offset};
+use crate::io::Disk;
+use crate::log::AppendError;
+use crate::rpc::CallResult;
+use crate::time::Instant;
+use crate::wire::{NO_ERROR, Response};
+
+/// The one fetch that a node may have under way.
+#[derive(Debug, Clone, Default)]
+pub struct Fetcher {
+    in_flight: Option<(u64, Offset)>,
+    not_before: Instant,
+    /// The leader did not answer for a whole fetch time-out: an observer asks any voter who leads.
+    asks_anyone: bool,
+}
+
+impl Fetcher {
+    /// Forgets the fetch under way; its answer will be ignored.
+    pub fn reset(&mut self, now: Instant) {
+        *self = Fetcher { in_flight: None, not_before: now, asks_anyone: false };
+    }
+
+    /// Is call `id` the fetch under way?
+    pub fn is_waiting_for(&self, id: u64) -> bool {
+        self.in_flight.is_some_and(|(mine, _)| mine == id)
+    }
+}
+
+impl Raft {
+    /// When the next fetch may go out: never while one is under way, nor before a voter's log is flushed, since the fetch
+    /// offset of a voter promises that everything below is on its disk.
+    pub(super) fn fetch_ready_at(&self) -> Option<Instant> {
+        let may_fetch = match self.role {
+            Role::Follower { .. } => true,
+            Role::Unattached { .. } => !self.is_voter,
+            Role::Candidate(_) | Role::Leader(_) | Role::Resigned(_) => false,
+        };
+        let is_flushed = !self.is_voter || self.log.flushed() == self.log.end();
+        (may_fetch && is_flushed && self.fetcher.in_flight.is_none()).then_some(self.fetcher.not_before)
+    }
+
+    /// Flushes what a voter must flush, and fetches if it is time.
+    pub(super) fn drive_follower(&mut self, now: Instant, disk: &mut dyn Disk) {
+        if self.is_voter {
+            self.log.request_flush(disk);
+        }
+        if self.fetch_ready_at().is_none_or(|at| at > now) {
+            return;
+        }
+        let leader = self.leader().filter(|_| !self.fetcher.asks_anyone);
+        let Some(target) = leader.or_else(|| self.any_other_voter()) else { return };
+        let fetch = ReplicaFetch {
+            replica: self.me,
+            epoch: self.quorum.epoch,
+            offset: self.log.end(),
+            last_epoch: self.log.last_epoch(),
+            high_watermark: Some(self.log.high_watermark()),
+            max_wait: MAX_FETCH_WAIT,
+            max_bytes: MAX_FETCH_SIZE_BYTES,
+        };
+        let id = self.call(target, fetch_request(&self.cluster_id, &fetch));
+        self.fetcher.in_flight = Some((id, fetch.offset));
+    }
+
+    fn any_other_voter(&mut self) -> Option<NodeId> {
+        let others: Vec<NodeId> = self.voters.iter().copied().filter(|n| *n != self.me).collect();
+        self.timing.pick(&others)
+    }
+
+    /// The fetch time-out: a voter stands for election, an observer asks somebody else.
+    pub(super) fn on_fetch_timeout(&mut self, now: Instant) {
+        if self.is_voter {
+            return self.become_candidate(0, now);
+        }
+        self.fetcher = Fetcher { in_flight: None, not_before: now, asks_anyone: true };
+        if let Role::Follower { fetch_deadline } = &mut self.role {
+            *fetch_deadline = now + self.timing.fetch_timeout;
+        }
+    }
+
+    /// Takes the answer to the fetch under way.
+    pub(super) fn on_fetch_result(
+        &mut self,
+        from: NodeId,
+        result: CallResult,
+        now: Instant,
+        disk: &mut dyn Disk,
+    ) -> Result<(), RaftError> {
+        let Some((_, offset)) = self.fetcher.in_flight.take() else { return Ok(()) };
+        self.fetcher.not_before = now + self.timing.retry_backoff;
+        let fetched = match &result {
+            Ok(Response::Fetch(response)) => read_fetch_response(response),
+            _ => None,
+        };
+        let Some(fetched) = fetched else { return Ok(()) };
+        if let Some(told) = fetched.head.leadership
+            && self.learn(told, now)?
+        {
+            return Ok(());
+        }
+        let is_of_this_epoch = fetched.head.leadership.is_none_or(|told| told.epoch == self.quorum.epoch);
+        let is_from_leader = self.leader() == Some(from);
+        if fetched.head.error != NO_ERROR || !is_of_this_epoch || !is_from_leader || offset != self.log.end()
+        {
+            return Ok(());
+        }
+        if let Role::Follower { fetch_deadline } = &mut self.role {
+            *fetch_deadline = now + self.timing.fetch_timeout;
+        }
+        self.fetcher.asks_anyone = false;
+        if self.take_in(fetched, now, disk)? {
+            self.fetcher.not_before = now;
+        }
+        self.hand_up_committed(disk)
+    }
+
+    /// Brings the log in line with the leader's. Returns whether the next fetch may go out at once: not after an answer that
+    /// cannot be used, which would only come again.
+    fn take_in(&mut self, fetched: Fetched, now: Instant, disk: &mut dyn Disk) -> Result<bool, RaftError> {
+        if let Some((epoch, end_offset)) = fetched.diverging {
+            return self.log.truncate_diverging(epoch, end_offset, disk, &mut self.held.outbox);
+        }
+        if !fetched.records.is_empty() {
+            match self.log.append_fetched(fetched.records, now, disk, &mut self.held.outbox) {
+                Ok(()) => {}
+                Err(AppendError::Disk(error)) => return Err(error.into()),
+                Err(_) => return Ok(false),
+            }
+        }
+        if let Some(high_watermark) = fetched.high_watermark {
+            let known = high_watermark.min(self.log.end());
+            self.log.raise_high_watermark(known, None, &mut self.held.outbox);
+        }
+        Ok(true)
+    }
+
+    /// Hands up every committed batch that was not handed up yet.
+    pub(super) fn hand_up_committed(&mut self, disk: &dyn Disk) -> Result<(), RaftError> {
+        if self.handed_up_to < self.log.high_watermark() {
+            for batch in self.log.committed_from(self.handed_up_to, disk)? {
+                self.handed_up_to = batch.last_offset + 1;
+                self.held.events.push(RaftEvent::Committed(batch));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,332 @@
+//! Leading: counting the voters' flushed ends, appending, telling everybody (KIP-595).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+
+use super::leader_fetch::Parked;
+use super::machine::{Raft, majority};
+use super::messages::{AnswerHead, begin_request, end_request, read_begin_response, read_end_response};
+use super::metadata_log::leader_change;
+use super::peer_calls::PeerCalls;
+use super::roles::Role;
+use super::{RaftError, RaftEvent};
+use crate::ids::{LeaderEpoch, NodeId, Offset};
+use crate::io::Disk;
+use crate::metadata::NotLeader;
+use crate::rpc::CallResult;
+use crate::time::{Instant, earliest};
+use crate::trace::LeaderView;
+use crate::wire::{NO_ERROR, Response};
+
+/// A leader's view of its quorum.
+#[derive(Debug, Clone)]
+pub struct Leader {
+    /// Ends of the other voters' logs, flushed there; `None` until they fetch in this epoch.
+    ends: BTreeMap<NodeId, Option<Offset>>,
+    granting: Vec<NodeId>,
+    /// The epoch that it leads; set with its first record.
+    pub epoch: LeaderEpoch,
+    /// Where its epoch begins: the offset of its LeaderChange record.
+    pub epoch_start: Offset,
+    /// Is the LeaderChange record written?
+    pub has_started: bool,
+    /// Does the node know that it leads?
+    pub is_announced: bool,
+    /// `None` until the LeaderChange record is committed: a new leader forgets what it knew as a follower and exposes none.
+    pub high_watermark: Option<Offset>,
+    /// Fetches that wait for something new.
+    pub parked: Vec<Parked>,
+    /// What each replica was told last about the high watermark.
+    pub told_high_watermarks: BTreeMap<NodeId, Option<Offset>>,
+    begin: PeerCalls,
+    queue: VecDeque<Vec<Bytes>>,
+    queued_records: Offset,
+    append_deadline: Option<Instant>,
+}
+
+impl Leader {
+    /// A leader that was just elected by `granting`; `log_end` is where its epoch begins.
+    pub fn new(
+        me: NodeId,
+        voters: &BTreeSet<NodeId>,
+        granting: Vec<NodeId>,
+        log_end: Offset,
+        now: Instant,
+    ) -> Self {
+        let others = || voters.iter().copied().filter(|n| *n != me);
+        Leader {
+            ends: others().map(|n| (n, None)).collect(),
+            granting,
+            epoch: -1,
+            epoch_start: log_end,
+            has_started: false,
+            is_announced: false,
+            high_watermark: None,
+            parked: Vec::new(),
+            told_high_watermarks: BTreeMap::new(),
+            begin: PeerCalls::to_all(others(), now),
+            queue: VecDeque::new(),
+            queued_records: 0,
+            append_deadline: None,
+        }
+    }
+
+    /// A voter fetched at `offset`: everything below is on its disk. Observers do not count.
+    ///
+    /// The latest fetch wins even if it is lower: a voter that lost its disk must not be counted for what it had.
+    pub fn record_fetch(&mut self, replica: NodeId, offset: Offset) {
+        if let Some(end) = self.ends.get_mut(&replica) {
+            *end = Some(offset);
+            self.begin.done(replica);
+        }
+    }
+
+    /// The high watermark that follows from the voters' ends and the own flushed end: the highest offset that a majority
+    /// has, if it is above the epoch's start and above the old one (Raft §5.4.2, Q-10).
+    ///
+    /// Differs from Kafka: the leader counts itself up to what it flushed, not up to what it appended.
+    pub fn next_high_watermark(&self, own_flushed: Offset) -> Option<Offset> {
+        let mut ends: Vec<Offset> = self.ends.values().map(|end| end.unwrap_or(-1)).collect();
+        ends.push(own_flushed);
+        ends.sort_unstable_by(|a, b| b.cmp(a));
+        let reached = ends[majority(ends.len()) - 1];
+        (reached > self.epoch_start && Some(reached) > self.high_watermark).then_some(reached)
+    }
+
+    /// The other voters, the one with the longest log first: the order in which they should follow (KIP-595).
+    pub fn successors(&self) -> Vec<NodeId> {
+        let mut voters: Vec<_> = self.ends.iter().map(|(n, end)| (end.unwrap_or(-1), *n)).collect();
+        voters.sort_by_key(|(end, n)| (std::cmp::Reverse(*end), *n));
+        voters.into_iter().map(|(_, n)| n).collect()
+    }
+
+    /// When it wants to be called next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let parked = self.parked.iter().map(|p| p.deadline).min();
+        earliest(earliest(self.append_deadline, self.begin.next_deadline()), parked)
+    }
+
+    /// Is call `id` to `peer` one of its own?
+    pub fn is_waiting_for(&self, id: u64, peer: NodeId) -> bool {
+        self.begin.is_waiting_for(id, peer)
+    }
+}
+
+impl Raft {
+    /// Queues `records` as one atomic batch and returns the offset that the last of them will have. They are written by the
+    /// first timer after `controller.quorum.append.linger.ms`. Errors: the node does not lead `epoch` (any more).
+    pub fn append(
+        &mut self,
+        epoch: LeaderEpoch,
+        records: Vec<Bytes>,
+        now: Instant,
+    ) -> Result<Offset, NotLeader> {
+        let refusal = NotLeader { epoch: self.quorum.epoch, leader: self.leader() };
+        let (log_end, linger) = (self.log.end(), self.timing.append_linger);
+        let Role::Leader(leader) = &mut self.role else { return Err(refusal) };
+        if epoch != self.quorum.epoch || !leader.has_started || self.halted {
+            return Err(refusal);
+        }
+        leader.queued_records += records.len() as Offset;
+        if !records.is_empty() {
+            leader.queue.push_back(records);
+            leader.append_deadline.get_or_insert(now + linger);
+        }
+        Ok(log_end + leader.queued_records - 1)
+    }
+
+    /// Gives up leading, in an orderly way: tells the voters, who should follow first comes first. Nothing happens if the
+    /// node does not lead.
+    pub fn resign(&mut self, now: Instant, disk: &mut dyn Disk, out: &mut crate::rpc::Outbox) {
+        if let Role::Leader(leader) = &self.role
+            && !self.halted
+        {
+            let successors = leader.successors();
+            self.become_resigned(successors, now);
+            self.settle(Ok(()), now, disk, out);
+        }
+    }
+
+    /// Everything that a leader does on its own account.
+    pub(super) fn drive_leader(&mut self, now: Instant, disk: &mut dyn Disk) -> Result<(), RaftError> {
+        let Role::Leader(leader) = &mut self.role else { return Ok(()) };
+        if !leader.has_started {
+            leader.has_started = true;
+            leader.epoch = self.quorum.epoch;
+            leader.epoch_start = self.log.end();
+            let message =
+                leader_change(self.me, self.voters.iter().copied(), leader.granting.iter().copied());
+            self.log.append_leader_change(self.quorum.epoch, &message, now, disk, &mut self.held.outbox)?;
+        }
+        if leader.append_deadline.is_some_and(|at| at <= now) {
+            leader.append_deadline = None;
+            leader.queued_records = 0;
+            for records in leader.queue.drain(..) {
+                self.log.append(self.quorum.epoch, &records, now, disk, &mut self.held.outbox)?;
+            }
+        }
+        self.log.request_flush(disk);
+        self.advance_high_watermark(disk)?;
+        self.wake_parked(now, disk)?;
+        self.send_begin_quorum_epoch(now);
+        Ok(())
+    }
+
+    fn send_begin_quorum_epoch(&mut self, now: Instant) {
+        let Role::Leader(leader) = &self.role else { return };
+        for voter in leader.begin.due(now) {
+            let id = self.call(voter, begin_request(&self.cluster_id, voter, self.me, self.quorum.epoch));
+            if let Role::Leader(leader) = &mut self.role {
+                leader.begin.sent(voter, id);
+            }
+        }
+    }
+
+    /// Moves the high watermark as far as a majority allows, and hands up what became committed.
+    pub(super) fn advance_high_watermark(&mut self, disk: &dyn Disk) -> Result<(), RaftError> {
+        let Role::Leader(leader) = &mut self.role else { return Ok(()) };
+        if leader.has_started
+            && let Some(reached) = leader.next_high_watermark(self.log.flushed())
+        {
+            leader.high_watermark = Some(reached);
+            let voters: Vec<NodeId> = self.voters.iter().copied().collect();
+            let view = LeaderView {
+                leader_epoch: self.quorum.epoch,
+                min_isr: i32::try_from(majority(voters.len())).unwrap_or(i32::MAX),
+                isr: voters.clone(),
+                maximal_isr: voters,
+            };
+            self.log.raise_high_watermark(reached, Some(view), &mut self.held.outbox);
+        }
+        self.hand_up_committed(disk)?;
+        if let Role::Leader(leader) = &mut self.role
+            && !leader.is_announced
+            && leader.high_watermark.is_some()
+        {
+            leader.is_announced = true;
+            self.held.events.push(RaftEvent::BecameLeader { epoch: leader.epoch });
+        }
+        Ok(())
+    }
+
+    /// Takes the answer to BeginQuorumEpoch. Repeated until the voter agrees, or fetches (KIP-595).
+    pub(super) fn on_begin_result(
+        &mut self,
+        from: NodeId,
+        result: CallResult,
+        now: Instant,
+    ) -> Result<(), RaftError> {
+        let head = match &result {
+            Ok(Response::BeginQuorumEpoch(response)) => read_begin_response(response),
+            _ => None,
+        };
+        if self.learn_from(head, now)? {
+            return Ok(());
+        }
+        let resend_at = now + self.timing.fetch_timeout / 2;
+        let Role::Leader(leader) = &mut self.role else { return Ok(()) };
+        match head {
+            Some(head) if head.error == NO_ERROR => leader.begin.done(from),
+            _ => leader.begin.again(from, resend_at),
+        }
+        Ok(())
+    }
+
+    /// Tells the voters that this node has resigned.
+    pub(super) fn drive_resigned(&mut self, now: Instant) {
+        let Role::Resigned(resigned) = &self.role else { return };
+        let successors = resigned.successors.clone();
+        for voter in resigned.calls.due(now) {
+            let id = self.call(voter, end_request(&self.cluster_id, self.me, self.quorum.epoch, &successors));
+            if let Role::Resigned(resigned) = &mut self.role {
+                resigned.calls.sent(voter, id);
+            }
+        }
+    }
+
+    /// Takes the answer to EndQuorumEpoch.
+    pub(super) fn on_end_result(
+        &mut self,
+        from: NodeId,
+        result: CallResult,
+        now: Instant,
+    ) -> Result<(), RaftError> {
+        let head = match &result {
+            Ok(Response::EndQuorumEpoch(response)) => read_end_response(response),
+            _ => None,
+        };
+        if self.learn_from(head, now)? {
+            return Ok(());
+        }
+        let retry_at = now + self.timing.fetch_timeout / 2;
+        let Role::Resigned(resigned) = &mut self.role else { return Ok(()) };
+        match head {
+            Some(_) => resigned.calls.done(from),
+            None => resigned.calls.again(from, retry_at),
+        }
+        Ok(())
+    }
+
+    fn learn_from(&mut self, head: Option<AnswerHead>, now: Instant) -> Result<bool, RaftError> {
+        match head.and_then(|h| h.leadership) {
+            Some(told) => self.learn(told, now),
+            None => Ok(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leader(voters: i32, epoch_start: Offset) -> Leader {
+        let voters = (1..=voters).map(NodeId).collect();
+        Leader::new(NodeId(1), &voters, vec![NodeId(1)], epoch_start, Instant(0))
+    }
+
+    #[test]
+    fn the_high_watermark_is_what_a_majority_flushed() {
+        for (voters, fetched, own, expected) in [
+            (1, vec![], 6, Some(6)),
+            (3, vec![], 6, None),
+            (3, vec![(2, 6)], 6, Some(6)),
+            (3, vec![(2, 9), (3, 9)], 6, Some(9)),
+            (3, vec![(2, 6), (3, 8)], 9, Some(8)),
+            (5, vec![(2, 9), (3, 7)], 8, Some(7)),
+            (5, vec![(2, 9)], 9, None),
+        ] {
+            let mut leader = leader(voters, 5);
+            for (voter, offset) in &fetched {
+                leader.record_fetch(NodeId(*voter), *offset);
+            }
+            assert_eq!(leader.next_high_watermark(own), expected, "{voters} voters, {fetched:?}, own {own}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_committed_at_or_below_the_epochs_start() {
+        let mut leader = leader(3, 5);
+        leader.record_fetch(NodeId(2), 5);
+        assert_eq!(leader.next_high_watermark(9), None);
+        leader.record_fetch(NodeId(2), 6);
+        assert_eq!(leader.next_high_watermark(9), Some(6));
+    }
+
+    #[test]
+    fn the_high_watermark_never_falls_and_observers_do_not_count() {
+        let mut leader = leader(3, 5);
+        leader.high_watermark = Some(8);
+        leader.record_fetch(NodeId(2), 7);
+        leader.record_fetch(NodeId(99), 9);
+        assert_eq!(leader.next_high_watermark(9), None);
+    }
+
+    #[test]
+    fn the_voter_with_the_longest_log_follows_first() {
+        let mut leader = leader(4, 5);
+        leader.record_fetch(NodeId(3), 9);
+        leader.record_fetch(NodeId(4), 9);
+        assert_eq!(leader.successors(), [3, 4, 2].map(NodeId));
+    }
+}

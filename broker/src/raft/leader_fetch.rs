@@ -1,0 +1,133 @@
+//! Answering Fetch of the metadata log (KIP-595): who may ask, where logs differ, the long poll.
+
+use super::RaftError;
+use super::fetch_messages::{FetchAnswer, ReplicaFetch, fetch_response, read_fetch_request};
+use super::machine::Raft;
+use super::roles::Role;
+use crate::ids::Offset;
+use crate::io::Disk;
+use crate::rpc::ReplyTo;
+use crate::time::Instant;
+use crate::wire::ErrorCode;
+use crate::wire::messages::{BrokerId, FetchRequest, FetchResponse};
+
+/// A fetch that waits until there is something new, at most `MAX_FETCH_WAIT`.
+#[derive(Debug, Clone)]
+pub struct Parked {
+    /// Whom to answer.
+    pub to: ReplyTo,
+    /// What was asked.
+    pub fetch: ReplicaFetch,
+    /// When to answer even so.
+    pub deadline: Instant,
+}
+
+impl Raft {
+    /// Answers or parks a fetch.
+    pub(super) fn on_fetch_request(
+        &mut self,
+        to: ReplyTo,
+        request: &FetchRequest,
+        now: Instant,
+        disk: &dyn Disk,
+    ) -> Result<(), RaftError> {
+        let refuse = |error: ErrorCode| FetchResponse::default().with_error_code(error.code());
+        if let Some(error) = self.misdirected(request.cluster_id.as_ref(), BrokerId(-1)) {
+            self.held.reply(to, refuse(error));
+            return Ok(());
+        }
+        let Some(fetch) = read_fetch_request(request) else {
+            self.held.reply(to, refuse(ErrorCode::InvalidRequest));
+            return Ok(());
+        };
+        if let Some(error) = self.fetch_error(&fetch) {
+            self.held.reply(to, fetch_response(FetchAnswer::Refused(error), self.leadership(), None));
+            return Ok(());
+        }
+        if let Some((epoch, end_offset)) = self.log.divergence(fetch.offset, fetch.last_epoch) {
+            // The replica's end proves nothing: it is not counted.
+            let answer = FetchAnswer::Diverging { epoch, end_offset };
+            self.answer_fetch(to, &fetch, answer);
+            return Ok(());
+        }
+        if let Role::Leader(leader) = &mut self.role {
+            leader.record_fetch(fetch.replica, fetch.offset);
+        }
+        self.advance_high_watermark(disk)?;
+        let deadline = now + fetch.max_wait;
+        if deadline <= now || self.has_news_for(&fetch) {
+            self.answer_with_records(to, &fetch, disk)?;
+        } else if let Role::Leader(leader) = &mut self.role {
+            leader.parked.push(Parked { to, fetch, deadline });
+        }
+        self.wake_parked(now, disk)
+    }
+
+    /// The sender is in another epoch, or asks the wrong node. A leader does not step down for a replica that claims a higher
+    /// epoch: it will hear of it by a vote request or from its successor.
+    fn fetch_error(&self, fetch: &ReplicaFetch) -> Option<ErrorCode> {
+        if fetch.epoch < self.quorum.epoch {
+            Some(ErrorCode::FencedLeaderEpoch)
+        } else if fetch.epoch > self.quorum.epoch {
+            Some(ErrorCode::UnknownLeaderEpoch)
+        } else if !matches!(self.role, Role::Leader(_)) {
+            Some(ErrorCode::NotLeaderOrFollower)
+        } else {
+            None
+        }
+    }
+
+    /// Are there records for the replica, or a high watermark that it does not know?
+    ///
+    /// The second is KIP-1166: followers learn of a commit at once and not with the next record or time-out, so that after a
+    /// failover less is left to be committed again. A replica that does not send its high watermark (before v18) is taken to
+    /// know what it was told last; if that answer was lost it learns it with the next one.
+    fn has_news_for(&self, fetch: &ReplicaFetch) -> bool {
+        let Role::Leader(leader) = &self.role else { return false };
+        let known: Option<Offset> = match fetch.high_watermark {
+            Some(known) => Some(known),
+            None => leader.told_high_watermarks.get(&fetch.replica).copied().flatten(),
+        };
+        fetch.offset < self.log.end() || known < leader.high_watermark
+    }
+
+    /// Answers the parked fetches that have news, or waited long enough.
+    pub(super) fn wake_parked(&mut self, now: Instant, disk: &dyn Disk) -> Result<(), RaftError> {
+        let Role::Leader(leader) = &mut self.role else { return Ok(()) };
+        for parked in std::mem::take(&mut leader.parked) {
+            if parked.deadline <= now || self.has_news_for(&parked.fetch) {
+                self.answer_with_records(parked.to, &parked.fetch, disk)?;
+            } else if let Role::Leader(leader) = &mut self.role {
+                leader.parked.push(parked);
+            }
+        }
+        Ok(())
+    }
+
+    fn answer_with_records(
+        &mut self,
+        to: ReplyTo,
+        fetch: &ReplicaFetch,
+        disk: &dyn Disk,
+    ) -> Result<(), RaftError> {
+        let max_bytes = usize::try_from(fetch.max_bytes).unwrap_or(0);
+        let records = self.log.read(fetch.offset, max_bytes, disk)?;
+        self.answer_fetch(to, fetch, FetchAnswer::Records(records));
+        Ok(())
+    }
+
+    fn answer_fetch(&mut self, to: ReplyTo, fetch: &ReplicaFetch, answer: FetchAnswer) {
+        let at = self.leadership();
+        let Role::Leader(leader) = &mut self.role else { return };
+        leader.told_high_watermarks.insert(fetch.replica, leader.high_watermark);
+        self.held.reply(to, fetch_response(answer, at, leader.high_watermark));
+    }
+
+    /// The node leads no longer: nobody waits for nothing.
+    pub(super) fn refuse_parked(&mut self, parked: impl Iterator<Item = Parked>) {
+        for parked in parked {
+            let answer = FetchAnswer::Refused(ErrorCode::NotLeaderOrFollower);
+            self.held.reply(parked.to, fetch_response(answer, self.leadership(), None));
+        }
+    }
+}

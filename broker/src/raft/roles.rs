@@ -1,0 +1,203 @@
+//! The roles of a node in the quorum, and every transition between them.
+
+use super::candidate::Candidate;
+use super::leader::Leader;
+use super::machine::Raft;
+use super::peer_calls::PeerCalls;
+use super::quorum_state::QuorumState;
+use super::{Leadership, RaftError, RaftEvent};
+use crate::ids::{LeaderEpoch, NodeId};
+use crate::time::{Instant, earliest};
+use crate::trace::{Observation, QuorumRole};
+
+/// A leader that gave up within its epoch. It may not vote in it, nor lead it again: its page cache may have lost what it
+/// wrote, and an (offset, epoch) pair must never be issued twice.
+#[derive(Debug, Clone)]
+pub struct Resigned {
+    /// When it stands for election in the next epoch.
+    pub election_deadline: Instant,
+    /// Who is to be told, with EndQuorumEpoch.
+    pub calls: PeerCalls,
+    /// The voters, who should follow first comes first; empty after a restart.
+    pub successors: Vec<NodeId>,
+}
+
+/// What a node is in the current epoch.
+#[derive(Debug, Clone)]
+pub enum Role {
+    /// Knows no leader. Observers never have a deadline.
+    Unattached {
+        /// When a voter stands for election.
+        election_deadline: Option<Instant>,
+    },
+    /// Fetches from the leader.
+    Follower {
+        /// When the leader counts as gone, unless a fetch succeeds before.
+        fetch_deadline: Instant,
+    },
+    /// Asks for votes.
+    Candidate(Candidate),
+    /// Leads.
+    Leader(Box<Leader>),
+    /// Led.
+    Resigned(Resigned),
+}
+
+impl Role {
+    /// The role's name in the trace.
+    pub fn fact(&self) -> QuorumRole {
+        match self {
+            Role::Unattached { .. } => QuorumRole::Unattached,
+            Role::Follower { .. } => QuorumRole::Follower,
+            Role::Candidate(_) => QuorumRole::Candidate,
+            Role::Leader(_) => QuorumRole::Leader,
+            Role::Resigned(_) => QuorumRole::Resigned,
+        }
+    }
+
+    /// When the role wants to be called next, calls to peers aside.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match self {
+            Role::Unattached { election_deadline } => *election_deadline,
+            Role::Follower { fetch_deadline } => Some(*fetch_deadline),
+            Role::Candidate(candidate) => Some(candidate.next_deadline()),
+            Role::Leader(leader) => leader.next_deadline(),
+            Role::Resigned(r) => earliest(Some(r.election_deadline), r.calls.next_deadline()),
+        }
+    }
+
+    /// What is left of the role's wait for an election; a transition to another epoch does not prolong it, so that nodes
+    /// with a poor log cannot starve the others (KIP-595).
+    fn election_deadline(&self) -> Option<Instant> {
+        match self {
+            Role::Unattached { election_deadline } => *election_deadline,
+            Role::Follower { fetch_deadline } => Some(*fetch_deadline),
+            Role::Candidate(candidate) => Some(candidate.election_deadline),
+            Role::Leader(_) => None,
+            Role::Resigned(resigned) => Some(resigned.election_deadline),
+        }
+    }
+}
+
+impl Raft {
+    /// The role in which a node boots (KIP-595): what the log knows wins over an older file; a recorded leader has resigned;
+    /// a recorded vote for itself is a candidacy that goes on.
+    pub(super) fn enter_boot_role(&mut self, recorded: QuorumState, now: Instant) {
+        let log_epoch = self.log.last_epoch();
+        self.quorum = recorded;
+        if log_epoch > recorded.epoch {
+            self.become_unattached(log_epoch, now);
+        } else if recorded.leader == Some(self.me) {
+            self.become_resigned(Vec::new(), now);
+        } else if self.is_voter && recorded.leader.is_none() && recorded.voted_for == Some(self.me) {
+            self.enter_candidacy(0, now);
+        } else if let Some(leader) = recorded.leader.filter(|l| self.voters.contains(l)) {
+            self.become_follower(recorded.epoch, leader, now);
+        } else {
+            let election_deadline = self.is_voter.then(|| self.election_deadline(now));
+            self.quorum.leader = None;
+            self.set_role(Role::Unattached { election_deadline }, now);
+        }
+    }
+
+    /// Takes in what a peer says about epoch and leader (KIP-595). Returns whether the node changed its role.
+    /// Errors: a second leader for the current epoch.
+    pub(super) fn learn(&mut self, told: Leadership, now: Instant) -> Result<bool, RaftError> {
+        // A leader that is no voter, or this node in an epoch that it does not lead (a lost disk), helps nobody.
+        let leader = told.leader.filter(|l| *l != self.me && self.voters.contains(l));
+        if told.epoch > self.quorum.epoch {
+            match leader {
+                Some(leader) => self.become_follower(told.epoch, leader, now),
+                None => self.become_unattached(told.epoch, now),
+            }
+            return Ok(true);
+        }
+        if told.epoch < self.quorum.epoch {
+            return Ok(false);
+        }
+        match (self.quorum.leader, leader) {
+            (Some(known), Some(claimed)) if known != claimed => {
+                Err(RaftError::InconsistentLeader { epoch: told.epoch, known, claimed })
+            }
+            (None, Some(leader)) => {
+                self.become_follower(told.epoch, leader, now);
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Enters `epoch` without a leader and without a vote.
+    pub(super) fn become_unattached(&mut self, epoch: LeaderEpoch, now: Instant) {
+        let left = self.role.election_deadline();
+        let election_deadline = match left {
+            _ if !self.is_voter => None,
+            Some(deadline) => Some(deadline),
+            None => Some(self.election_deadline(now)),
+        };
+        self.quorum = QuorumState { epoch, leader: None, voted_for: None };
+        self.set_role(Role::Unattached { election_deadline }, now);
+    }
+
+    /// Records the vote of the current epoch; the election has begun, so the wait for it begins anew.
+    pub(super) fn become_voted(&mut self, candidate: NodeId, now: Instant) {
+        let election_deadline = self.is_voter.then(|| now + self.timing.election_timeout());
+        self.quorum.voted_for = Some(candidate);
+        self.set_role(Role::Unattached { election_deadline }, now);
+    }
+
+    /// Follows `leader` in `epoch`.
+    pub(super) fn become_follower(&mut self, epoch: LeaderEpoch, leader: NodeId, now: Instant) {
+        let voted_for = if epoch == self.quorum.epoch { self.quorum.voted_for } else { None };
+        self.quorum = QuorumState { epoch, leader: Some(leader), voted_for };
+        self.set_role(Role::Follower { fetch_deadline: now + self.timing.fetch_timeout }, now);
+    }
+
+    /// Stands for election in the next epoch; `retries` elections were lost in a row before.
+    pub(super) fn become_candidate(&mut self, retries: u32, now: Instant) {
+        self.quorum = QuorumState { epoch: self.quorum.epoch + 1, leader: None, voted_for: Some(self.me) };
+        self.enter_candidacy(retries, now);
+    }
+
+    fn enter_candidacy(&mut self, retries: u32, now: Instant) {
+        let deadline = now + self.timing.election_timeout();
+        let candidate = Candidate::new(self.me, &self.voters, retries, deadline, now);
+        self.set_role(Role::Candidate(candidate), now);
+    }
+
+    /// Leads the current epoch, elected by `granting`. The log is touched only once the election is durable.
+    pub(super) fn become_leader(&mut self, granting: Vec<NodeId>, now: Instant) {
+        self.quorum.leader = Some(self.me);
+        let leader = Leader::new(self.me, &self.voters, granting, self.log.end(), now);
+        self.set_role(Role::Leader(Box::new(leader)), now);
+    }
+
+    /// Gives up leading within the epoch. Memory only: the file still names this node as the leader, and that is what makes
+    /// it resign again after a restart.
+    pub(super) fn become_resigned(&mut self, successors: Vec<NodeId>, now: Instant) {
+        let others = self.voters.iter().copied().filter(|n| *n != self.me);
+        let calls = PeerCalls::to_all(others, now);
+        let election_deadline = self.election_deadline(now);
+        self.set_role(Role::Resigned(Resigned { election_deadline, calls, successors }), now);
+    }
+
+    /// When a voter that knows no leader stands for election. A lone voter has nobody to wait for.
+    fn election_deadline(&mut self, now: Instant) -> Instant {
+        if self.voters.len() == 1 { now } else { now + self.timing.election_timeout() }
+    }
+
+    /// Leaves the old role (its fetches, its parked requests, its leadership) and states the new one.
+    fn set_role(&mut self, role: Role, now: Instant) {
+        let old = std::mem::replace(&mut self.role, role);
+        self.fetcher.reset(now);
+        let (epoch, leader) = (self.quorum.epoch, self.leader());
+        self.held.fact(Observation::QuorumRoleChanged { epoch, role: self.role.fact(), leader });
+        if let Role::Leader(old) = old {
+            self.refuse_parked(old.parked.into_iter());
+            if old.is_announced {
+                // At once: whoever acts on the leadership should stop as early as possible.
+                self.events.push(RaftEvent::Resigned { epoch: old.epoch });
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Answers Vote, BeginQuorumEpoch and EndQuorumEpoch (KIP-595).
+
+use super::machine::Raft;
+use super::messages::{
+    Candidacy, begin_response, end_response, read_begin_request, read_end_request, read_vote_request,
+    vote_response,
+};
+use super::roles::Role;
+use super::{Leadership, RaftError};
+use crate::ids::NodeId;
+use crate::rpc::ReplyTo;
+use crate::time::Instant;
+use crate::trace::Observation;
+use crate::wire::messages::{
+    BeginQuorumEpochRequest, BeginQuorumEpochResponse, BrokerId, EndQuorumEpochRequest,
+    EndQuorumEpochResponse, VoteRequest, VoteResponse,
+};
+use crate::wire::{ErrorCode, StrBytes};
+
+impl Raft {
+    /// Is the request meant for this cluster and this node? A node that does not say is believed (KIP-595).
+    pub(super) fn misdirected(&self, cluster_id: Option<&StrBytes>, voter_id: BrokerId) -> Option<ErrorCode> {
+        if cluster_id.is_some_and(|id| id.as_str() != self.cluster_id) {
+            Some(ErrorCode::InconsistentClusterId)
+        } else if voter_id.0 >= 0 && voter_id.0 != self.me.0 {
+            Some(ErrorCode::InvalidVoterKey)
+        } else {
+            None
+        }
+    }
+
+    /// Answers a vote request.
+    pub(super) fn on_vote_request(
+        &mut self,
+        to: ReplyTo,
+        request: &VoteRequest,
+        now: Instant,
+    ) -> Result<(), RaftError> {
+        let refuse = |error: ErrorCode| VoteResponse::default().with_error_code(error.code());
+        if let Some(error) = self.misdirected(request.cluster_id.as_ref(), request.voter_id) {
+            self.held.reply(to, refuse(error));
+            return Ok(());
+        }
+        let Some(asked) = read_vote_request(request) else {
+            self.held.reply(to, refuse(ErrorCode::InvalidRequest));
+            return Ok(());
+        };
+        let error = if asked.epoch < self.quorum.epoch {
+            Some(ErrorCode::FencedLeaderEpoch)
+        } else if !self.voters.contains(&asked.candidate) {
+            Some(ErrorCode::InconsistentVoterSet)
+        } else {
+            None
+        };
+        let mut granted = false;
+        if error.is_none() {
+            if asked.epoch > self.quorum.epoch {
+                self.become_unattached(asked.epoch, now);
+            }
+            granted = self.grants(&asked);
+            if granted && self.quorum.voted_for.is_none() {
+                self.become_voted(asked.candidate, now);
+            }
+        }
+        if granted {
+            self.held.fact(Observation::VoteGranted { epoch: asked.epoch, candidate: asked.candidate });
+        }
+        self.held.reply(to, vote_response(error, self.leadership(), granted));
+        Ok(())
+    }
+
+    /// Does the candidate of the current epoch get the vote? Whoever has voted keeps to it; whoever knows a leader refuses;
+    /// else the candidate's log must be at least as good as this one (Raft §5.4.1).
+    fn grants(&self, asked: &Candidacy) -> bool {
+        if let Some(voted_for) = self.quorum.voted_for {
+            return voted_for == asked.candidate && self.quorum.leader.is_none();
+        }
+        let own = (self.log.last_epoch(), self.log.end());
+        self.quorum.leader.is_none() && (asked.last_epoch, asked.end_offset) >= own
+    }
+
+    /// Answers a leader that announces itself.
+    pub(super) fn on_begin_request(
+        &mut self,
+        to: ReplyTo,
+        request: &BeginQuorumEpochRequest,
+        now: Instant,
+    ) -> Result<(), RaftError> {
+        let refuse = |error: ErrorCode| BeginQuorumEpochResponse::default().with_error_code(error.code());
+        if let Some(error) = self.misdirected(request.cluster_id.as_ref(), request.voter_id) {
+            self.held.reply(to, refuse(error));
+            return Ok(());
+        }
+        let Some((epoch, leader)) = read_begin_request(request) else {
+            self.held.reply(to, refuse(ErrorCode::InvalidRequest));
+            return Ok(());
+        };
+        let error = self.claim_error(epoch, leader);
+        if error.is_none() {
+            self.learn(Leadership { epoch, leader: Some(leader) }, now)?;
+        }
+        self.held.reply(to, begin_response(error, self.leadership()));
+        Ok(())
+    }
+
+    /// Answers a leader that gives up: a follower stands for election without waiting for its fetch time-out, the first of
+    /// the successors at once.
+    pub(super) fn on_end_request(
+        &mut self,
+        to: ReplyTo,
+        request: &EndQuorumEpochRequest,
+        now: Instant,
+    ) -> Result<(), RaftError> {
+        let refuse = |error: ErrorCode| EndQuorumEpochResponse::default().with_error_code(error.code());
+        if let Some(error) = self.misdirected(request.cluster_id.as_ref(), BrokerId(-1)) {
+            self.held.reply(to, refuse(error));
+            return Ok(());
+        }
+        let Some((epoch, leader, successors)) = read_end_request(request) else {
+            self.held.reply(to, refuse(ErrorCode::InvalidRequest));
+            return Ok(());
+        };
+        let error = self.claim_error(epoch, leader);
+        if error.is_none() {
+            self.learn(Leadership { epoch, leader: Some(leader) }, now)?;
+            if let Role::Follower { fetch_deadline } = &mut self.role
+                && self.is_voter
+            {
+                let position = successors.iter().position(|n| *n == self.me);
+                let wait = self.timing.succession_backoff(position, successors.len());
+                *fetch_deadline = (*fetch_deadline).min(now + wait);
+            }
+        }
+        self.held.reply(to, end_response(error, self.leadership()));
+        Ok(())
+    }
+
+    /// What is wrong with a claim to lead `epoch`. A second leader of one epoch is a lie, or a broken quorum; the peer is
+    /// told, and this node keeps to what it knows.
+    fn claim_error(&self, epoch: i32, leader: NodeId) -> Option<ErrorCode> {
+        if epoch < self.quorum.epoch {
+            Some(ErrorCode::FencedLeaderEpoch)
+        } else if !self.voters.contains(&leader) {
+            Some(ErrorCode::InconsistentVoterSet)
+        } else if leader == self.me
+            || (epoch == self.quorum.epoch && self.quorum.leader.is_some_and(|l| l != leader))
+        {
+            Some(ErrorCode::InvalidRequest)
+        } else {
+            None
+        }
+    }
+}
