@@ -1,1 +1,50 @@
-//! See the crate's door.
+//! The quorum controller: who decides about brokers, topics and partitions.
+//!
+//! Every controller node folds the committed metadata log. The one that leads the quorum also holds a [`term`]: a second
+//! image, ahead of the committed one by what it has written and not yet seen committed. A request is decided against
+//! that second image, its records are appended as one atomic batch and applied to it at once, and the answer waits until
+//! the batch is committed (CTL-1). When the term ends the second image is thrown away and everyone who waits is told
+//! NOT_CONTROLLER: nothing uncommitted survives and nothing uncommitted was ever told.
+//!
+//! | file | job |
+//! |---|---|
+//! | `quorum_controller` | [`Controller`]: the door for the node; the committed image |
+//! | `term` | one term as the active controller: the image ahead, writing, timers |
+//! | `deferred` | answers that wait for an offset |
+//! | `sessions` | when each broker was heard of last; soft state of one term |
+//! | `brokers` | registration, heartbeats, fencing (CTL-2, CTL-3) |
+//! | `elections` | who leads and who is in sync after a change (CTL-5, CTL-6) |
+//! | `alter_partition` | a leader asks for another ISR (CTL-4) |
+//! | `topics`, `topic_rules`, `placement` | topics come and go; where their replicas are put |
+//! | `producer_ids` | blocks of producer ids (IDM-5) |
+//! | `facts` | what a committed record means |
+//! | `refusals` | NOT_CONTROLLER, in each answer's own field |
+//!
+//! Not here yet: reassignment (CTL-7), eligible leader replicas (ELR), preferred leader election, changing configs.
+
+mod alter_partition;
+mod brokers;
+mod deferred;
+mod elections;
+mod facts;
+mod placement;
+mod producer_ids;
+mod quorum_controller;
+mod refusals;
+mod sessions;
+mod term;
+mod topic_rules;
+mod topics;
+
+pub use producer_ids::PRODUCER_ID_BLOCK;
+pub use quorum_controller::Controller;
+
+use crate::metadata::MetadataRecord;
+use crate::wire::Response;
+
+/// What a decision comes to: records to write, and what to say once they are committed.
+#[derive(Debug)]
+struct Decision {
+    records: Vec<MetadataRecord>,
+    response: Response,
+}

@@ -1,0 +1,143 @@
+//! A leader asks for another ISR.
+
+use std::collections::BTreeSet;
+
+use super::Decision;
+use super::brokers::check_broker_epoch;
+use super::elections::{PartitionChange, topic_settings};
+use crate::config::BrokerConfig;
+use crate::ids::{BrokerEpoch, NodeId, TopicId};
+use crate::metadata::{LeaderRecoveryState, MetadataImage, MetadataRecord, PartitionRegistration};
+use crate::wire::messages::alter_partition_request::PartitionData;
+use crate::wire::messages::alter_partition_response::{
+    PartitionData as PartitionAnswer, TopicData as TopicAnswer,
+};
+use crate::wire::messages::{AlterPartitionRequest, AlterPartitionResponse, BrokerId};
+use crate::wire::{ErrorCode, NO_ERROR};
+
+/// The version from which on members are named with their broker epochs (KIP-903).
+const WITH_BROKER_EPOCHS: i16 = 3;
+
+/// Decides about an AlterPartition of the given version. Each partition stands for itself. Source: CTL-4, KIP-497, KIP-841.
+pub(super) fn alter_partition(
+    image: &MetadataImage,
+    settings: &BrokerConfig,
+    version: i16,
+    request: &AlterPartitionRequest,
+) -> Decision {
+    let sender = NodeId(request.broker_id.0);
+    if let Err(code) = check_broker_epoch(image, sender, request.broker_epoch) {
+        let response = AlterPartitionResponse::default().with_error_code(code.code());
+        return Decision { records: Vec::new(), response: response.into() };
+    }
+    let mut records = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for asked in &topic.partitions {
+            let first = seen.insert((topic.topic_id, asked.partition_index));
+            let change = if first {
+                alter_one(image, settings, sender, version, &topic.topic_id, asked)
+            } else {
+                Err(ErrorCode::InvalidRequest)
+            };
+            let answer = PartitionAnswer::default().with_partition_index(asked.partition_index);
+            partitions.push(match change {
+                Ok((state, record)) => {
+                    records.extend(record);
+                    describe(answer, &state)
+                }
+                Err(code) => answer.with_error_code(code.code()),
+            });
+        }
+        topics.push(TopicAnswer::default().with_topic_id(topic.topic_id).with_partitions(partitions));
+    }
+    let response = AlterPartitionResponse::default().with_error_code(NO_ERROR).with_topics(topics);
+    Decision { records, response: response.into() }
+}
+
+fn describe(answer: PartitionAnswer, state: &PartitionRegistration) -> PartitionAnswer {
+    answer
+        .with_error_code(NO_ERROR)
+        .with_leader_id(BrokerId(state.leader.map_or(-1, |n| n.0)))
+        .with_leader_epoch(state.leader_epoch)
+        .with_isr(state.isr.iter().map(|n| BrokerId(n.0)).collect())
+        .with_leader_recovery_state(state.leader_recovery_state.code())
+        .with_partition_epoch(state.partition_epoch)
+}
+
+/// The partition's state after the change and the record that brings it about; no record if nothing changes.
+fn alter_one(
+    image: &MetadataImage,
+    settings: &BrokerConfig,
+    sender: NodeId,
+    version: i16,
+    topic_id: &TopicId,
+    asked: &PartitionData,
+) -> Result<(PartitionRegistration, Option<MetadataRecord>), ErrorCode> {
+    let topic = image.topic(topic_id).ok_or(ErrorCode::UnknownTopicId)?;
+    let partition = topic.partitions.get(&asked.partition_index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let isr = proposed_isr(version, asked);
+    let recovery = validate(image, partition, sender, asked, &isr)?;
+    let change = PartitionChange::new(*topic_id, asked.partition_index, partition)
+        .target_isr(isr.iter().map(|(n, _)| *n).collect())
+        .target_recovery(recovery)
+        .unclean(topic_settings(image, settings, &topic.name).unclean_leader_election)
+        .build(|n| image.is_active(n));
+    let mut state = partition.clone();
+    if let Some(change) = &change {
+        state.merge(change);
+    }
+    Ok((state, change.map(Into::into)))
+}
+
+/// The members asked for, with the broker epoch that the leader knows of each (-1: it does not say).
+fn proposed_isr(version: i16, asked: &PartitionData) -> Vec<(NodeId, BrokerEpoch)> {
+    if version >= WITH_BROKER_EPOCHS {
+        asked.new_isr_with_epochs.iter().map(|b| (NodeId(b.broker_id.0), b.broker_epoch)).collect()
+    } else {
+        asked.new_isr.iter().map(|b| (NodeId(b.0), -1)).collect()
+    }
+}
+
+/// The checks of `ReplicationControlManager.validateAlterPartitionData`, in Kafka's order (CTL-4).
+fn validate(
+    image: &MetadataImage,
+    partition: &PartitionRegistration,
+    sender: NodeId,
+    asked: &PartitionData,
+    isr: &[(NodeId, BrokerEpoch)],
+) -> Result<LeaderRecoveryState, ErrorCode> {
+    if asked.leader_epoch > partition.leader_epoch || asked.partition_epoch > partition.partition_epoch {
+        // The leader knows more than this controller: another one must be active.
+        return Err(ErrorCode::NotController);
+    }
+    if asked.leader_epoch < partition.leader_epoch {
+        return Err(ErrorCode::FencedLeaderEpoch);
+    }
+    if partition.leader != Some(sender) {
+        return Err(ErrorCode::InvalidRequest);
+    }
+    if asked.partition_epoch < partition.partition_epoch {
+        return Err(ErrorCode::InvalidUpdateVersion);
+    }
+    let members: BTreeSet<NodeId> = isr.iter().map(|(n, _)| *n).collect();
+    let well_formed = members.len() == isr.len() && members.iter().all(|n| partition.replicas.contains(n));
+    if !well_formed || !members.contains(&sender) {
+        return Err(ErrorCode::InvalidRequest);
+    }
+    let recovery =
+        LeaderRecoveryState::of_code(asked.leader_recovery_state).ok_or(ErrorCode::InvalidRequest)?;
+    let recovering = recovery == LeaderRecoveryState::Recovering;
+    if recovering && (isr.len() > 1 || partition.leader_recovery_state == LeaderRecoveryState::Recovered) {
+        return Err(ErrorCode::InvalidRequest);
+    }
+    let eligible = isr.iter().all(|(n, epoch)| {
+        image.broker(*n).is_some_and(|b| b.is_active() && (*epoch == -1 || *epoch == b.broker_epoch))
+    });
+    if !eligible {
+        return Err(ErrorCode::IneligibleReplica);
+    }
+    Ok(recovery)
+}

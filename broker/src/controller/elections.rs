@@ -1,0 +1,205 @@
+//! Who leads and who is in sync after something changed.
+
+use crate::config::{BrokerConfig, TopicConfig};
+use crate::ids::{NodeId, TopicId};
+use crate::metadata::{
+    LeaderRecoveryState, MetadataImage, MetadataRecord, PartitionChangeRecord, PartitionRegistration,
+};
+
+/// A topic's effective settings. Values are checked on creation; one that cannot be used falls back to the broker's.
+pub(super) fn topic_settings(image: &MetadataImage, settings: &BrokerConfig, topic: &str) -> TopicConfig {
+    TopicConfig::over(settings, image.topic_config(topic)).unwrap_or_else(|_| TopicConfig {
+        min_insync_replicas: settings.min_insync_replicas,
+        unclean_leader_election: settings.unclean_leader_election,
+        ..TopicConfig::default()
+    })
+}
+
+/// What is wanted of a partition; [`PartitionChange::build`] finds the record that brings it about
+/// (`PartitionChangeBuilder`). Source: CTL-5.
+#[derive(Debug)]
+pub(super) struct PartitionChange<'a> {
+    topic_id: TopicId,
+    number: i32,
+    partition: &'a PartitionRegistration,
+    target_isr: Vec<NodeId>,
+    target_recovery: LeaderRecoveryState,
+    unclean: bool,
+}
+
+impl<'a> PartitionChange<'a> {
+    /// No change yet; only a clean election is allowed.
+    pub(super) fn new(topic_id: TopicId, number: i32, partition: &'a PartitionRegistration) -> Self {
+        PartitionChange {
+            topic_id,
+            number,
+            partition,
+            target_isr: partition.isr.clone(),
+            target_recovery: partition.leader_recovery_state,
+            unclean: false,
+        }
+    }
+
+    /// The ISR that is wanted.
+    pub(super) fn target_isr(mut self, isr: Vec<NodeId>) -> Self {
+        self.target_isr = isr;
+        self
+    }
+
+    /// The recovery state that is wanted.
+    pub(super) fn target_recovery(mut self, state: LeaderRecoveryState) -> Self {
+        self.target_recovery = state;
+        self
+    }
+
+    /// Allows an election from outside of the ISR (`unclean.leader.election.enable`).
+    pub(super) fn unclean(mut self, allowed: bool) -> Self {
+        self.unclean = allowed;
+        self
+    }
+
+    /// The leader, and whether it comes from outside of the ISR: the present one if it still can, else the first
+    /// replica in order that is in the ISR, else, if allowed, the first that can lead at all.
+    fn elect(&self, can_lead: &impl Fn(NodeId) -> bool) -> (Option<NodeId>, bool) {
+        let clean = |n: &NodeId| self.target_isr.contains(n) && can_lead(*n);
+        if let Some(leader) = self.partition.leader.filter(clean) {
+            return (Some(leader), false);
+        }
+        if let Some(leader) = self.partition.replicas.iter().copied().find(clean) {
+            return (Some(leader), false);
+        }
+        if !self.unclean {
+            return (None, false);
+        }
+        let any = self.partition.replicas.iter().copied().find(|n| can_lead(*n));
+        (any, any.is_some())
+    }
+
+    /// The record that is needed, `None` if there is nothing to change. The ISR never becomes empty: without ELR the
+    /// last member stays, even if it cannot lead (CTL-6).
+    pub(super) fn build(self, can_lead: impl Fn(NodeId) -> bool) -> Option<PartitionChangeRecord> {
+        let (leader, unclean) = self.elect(&can_lead);
+        let mut record = PartitionChangeRecord::new(self.topic_id, self.number);
+        if leader != self.partition.leader {
+            record.leader = Some(leader);
+        }
+        let (mut isr, mut recovery) = (self.target_isr, self.target_recovery);
+        if unclean {
+            isr = leader.into_iter().collect();
+            recovery = LeaderRecoveryState::Recovering;
+        }
+        if !isr.is_empty() && isr != self.partition.isr {
+            record.isr = Some(isr);
+        }
+        if recovery != self.partition.leader_recovery_state {
+            record.leader_recovery_state = Some(recovery);
+        }
+        (!record.is_noop()).then_some(record)
+    }
+}
+
+/// The changes of every partition in `which` when `remove` goes (it leaves each ISR and may not lead) or `add` comes
+/// (it may lead, although `image` still has it fenced). Source: `ReplicationControlManager.generateLeaderAndIsrUpdates`.
+fn leader_and_isr_updates(
+    image: &MetadataImage,
+    settings: &BrokerConfig,
+    remove: Option<NodeId>,
+    add: Option<NodeId>,
+    which: impl Fn(&PartitionRegistration) -> bool,
+) -> Vec<MetadataRecord> {
+    let can_lead = |n: NodeId| Some(n) != remove && (Some(n) == add || image.is_active(n));
+    image
+        .partitions()
+        .filter(|(_, _, partition)| which(partition))
+        .filter_map(|(topic, number, partition)| {
+            let isr = partition.isr.iter().copied().filter(|n| Some(*n) != remove).collect();
+            PartitionChange::new(topic.id, number, partition)
+                .target_isr(isr)
+                .unclean(topic_settings(image, settings, &topic.name).unclean_leader_election)
+                .build(can_lead)
+        })
+        .map(MetadataRecord::from)
+        .collect()
+}
+
+/// A broker goes (fenced, shutting down, or replaced by a new incarnation): it leaves every ISR, and what it led gets
+/// another leader or none (CTL-6).
+pub(super) fn broker_goes(
+    image: &MetadataImage,
+    settings: &BrokerConfig,
+    broker: NodeId,
+) -> Vec<MetadataRecord> {
+    leader_and_isr_updates(image, settings, Some(broker), None, |p| p.isr.contains(&broker))
+}
+
+/// A broker comes: partitions without a leader may get one, uncleanly where that is allowed.
+pub(super) fn broker_comes(
+    image: &MetadataImage,
+    settings: &BrokerConfig,
+    broker: NodeId,
+) -> Vec<MetadataRecord> {
+    leader_and_isr_updates(image, settings, None, Some(broker), |p| p.leader.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Uuid;
+
+    const T: TopicId = Uuid::from_u128(5);
+
+    fn nodes(ids: &[i32]) -> Vec<NodeId> {
+        ids.iter().copied().map(NodeId).collect()
+    }
+
+    fn partition(replicas: &[i32], isr: &[i32], leader: Option<i32>) -> PartitionRegistration {
+        PartitionRegistration {
+            replicas: nodes(replicas),
+            isr: nodes(isr),
+            leader: leader.map(NodeId),
+            leader_epoch: 1,
+            partition_epoch: 1,
+            leader_recovery_state: LeaderRecoveryState::Recovered,
+            adding: vec![],
+            removing: vec![],
+        }
+    }
+
+    #[test]
+    fn a_leader_that_can_stay_stays_even_if_it_is_not_preferred() {
+        let p = partition(&[1, 2, 3], &[1, 2, 3], Some(3));
+        assert_eq!(PartitionChange::new(T, 0, &p).unclean(true).build(|_| true), None);
+    }
+
+    #[test]
+    fn a_new_leader_is_the_first_replica_of_the_isr_that_can_lead() {
+        let p = partition(&[3, 1, 2], &[1, 2, 3], Some(3));
+        let change = PartitionChange::new(T, 0, &p).target_isr(nodes(&[1, 2])).build(|n| n != NodeId(3));
+        let change = change.unwrap();
+        assert_eq!((change.leader, change.isr), (Some(Some(NodeId(1))), Some(nodes(&[1, 2]))));
+        assert_eq!(change.leader_recovery_state, None);
+    }
+
+    #[test]
+    fn the_last_member_of_the_isr_stays_and_the_leader_goes() {
+        let p = partition(&[1, 2], &[1], Some(1));
+        let change = PartitionChange::new(T, 0, &p).target_isr(vec![]).build(|n| n == NodeId(2)).unwrap();
+        assert_eq!((change.leader, change.isr), (Some(None), None));
+    }
+
+    #[test]
+    fn an_unclean_leader_is_the_whole_isr_and_recovers() {
+        let p = partition(&[1, 2], &[1], Some(1));
+        let change = PartitionChange::new(T, 0, &p).target_isr(vec![]).unclean(true);
+        let change = change.build(|n| n == NodeId(2)).unwrap();
+        assert_eq!((change.leader, change.isr), (Some(Some(NodeId(2))), Some(nodes(&[2]))));
+        assert_eq!(change.leader_recovery_state, Some(LeaderRecoveryState::Recovering));
+    }
+
+    #[test]
+    fn unclean_is_the_last_resort() {
+        let p = partition(&[1, 2, 3], &[3], None);
+        let change = PartitionChange::new(T, 0, &p).unclean(true).build(|_| true).unwrap();
+        assert_eq!((change.leader, change.leader_recovery_state), (Some(Some(NodeId(3))), None));
+    }
+}

@@ -1,0 +1,104 @@
+//! What a committed record means.
+
+use super::elections::topic_settings;
+use crate::config::BrokerConfig;
+use crate::ids::{LogId, Offset, TopicId, TopicPartition};
+use crate::metadata::{MetadataDelta, MetadataImage, MetadataRecord, PartitionRegistration};
+use crate::trace::{Election, MetadataFact, PartitionFact};
+
+/// Applies a record and says what it means; `None` for records that mean nothing to an observer: configs (their effect
+/// is part of each partition's fact), features, no-ops, amended registrations.
+pub(super) fn apply(
+    image: &mut MetadataImage,
+    offset: Offset,
+    record: &MetadataRecord,
+    delta: &mut MetadataDelta,
+    settings: &BrokerConfig,
+) -> Option<MetadataFact> {
+    let before = Before::of(image, record);
+    image.apply(offset, record, delta);
+    match record {
+        MetadataRecord::RegisterBroker(r) => before
+            .registers_anew
+            .then_some(MetadataFact::BrokerRegistered { broker: r.broker_id, broker_epoch: r.broker_epoch }),
+        MetadataRecord::UnregisterBroker(r) => Some(MetadataFact::BrokerUnregistered { broker: r.broker_id }),
+        MetadataRecord::BrokerRegistrationChange(r) => match r.fenced? {
+            true => Some(MetadataFact::BrokerFenced { broker: r.broker_id }),
+            false => Some(MetadataFact::BrokerUnfenced { broker: r.broker_id }),
+        },
+        MetadataRecord::Topic(r) => {
+            Some(MetadataFact::TopicCreated { topic: r.name.clone(), topic_id: r.topic_id })
+        }
+        MetadataRecord::RemoveTopic(r) => {
+            Some(MetadataFact::TopicDeleted { topic: before.topic?, topic_id: r.topic_id })
+        }
+        MetadataRecord::Partition(r) => partition_changed(image, settings, &r.topic_id, r.partition, None),
+        MetadataRecord::PartitionChange(r) => {
+            partition_changed(image, settings, &r.topic_id, r.partition, before.partition.as_ref())
+        }
+        MetadataRecord::ProducerIds(r) => Some(MetadataFact::ProducerIdsAllocated {
+            broker: r.broker_id,
+            first: before.next_producer_id,
+            size: i32::try_from(r.next_producer_id - before.next_producer_id).unwrap_or(i32::MAX),
+        }),
+        MetadataRecord::Config(_) | MetadataRecord::FeatureLevel(_) | MetadataRecord::NoOp(_) => None,
+    }
+}
+
+/// What must be remembered from before a record is applied.
+struct Before {
+    registers_anew: bool,
+    topic: Option<String>,
+    partition: Option<PartitionRegistration>,
+    next_producer_id: i64,
+}
+
+impl Before {
+    fn of(image: &MetadataImage, record: &MetadataRecord) -> Before {
+        let (mut registers_anew, mut topic, mut partition) = (false, None, None);
+        match record {
+            MetadataRecord::RegisterBroker(r) => {
+                registers_anew = image.broker(r.broker_id).is_none_or(|b| b.broker_epoch != r.broker_epoch);
+            }
+            MetadataRecord::RemoveTopic(r) => topic = image.topic(&r.topic_id).map(|t| t.name.to_string()),
+            MetadataRecord::PartitionChange(r) => {
+                partition = image.partition(&r.topic_id, r.partition).cloned();
+            }
+            _ => {}
+        }
+        Before { registers_anew, topic, partition, next_producer_id: image.next_producer_id }
+    }
+}
+
+/// How the partition got its leader: a leader that was not in the ISR before is an unclean one.
+fn election(before: Option<&PartitionRegistration>, after: &PartitionRegistration) -> Election {
+    let Some(leader) = after.leader else { return Election::None };
+    match before {
+        Some(before) if before.leader == Some(leader) => Election::None,
+        Some(before) if !before.isr.contains(&leader) => Election::Unclean,
+        _ => Election::Clean,
+    }
+}
+
+fn partition_changed(
+    image: &MetadataImage,
+    settings: &BrokerConfig,
+    topic_id: &TopicId,
+    number: i32,
+    before: Option<&PartitionRegistration>,
+) -> Option<MetadataFact> {
+    let topic = image.topic(topic_id)?;
+    let after = topic.partitions.get(&number)?;
+    Some(MetadataFact::PartitionChanged {
+        log: LogId { partition: TopicPartition::new(topic.name.clone(), number), topic_id: *topic_id },
+        election: election(before, after),
+        state: PartitionFact {
+            leader: after.leader,
+            leader_epoch: after.leader_epoch,
+            partition_epoch: after.partition_epoch,
+            replicas: after.replicas.clone(),
+            isr: after.isr.clone(),
+            min_isr: topic_settings(image, settings, &topic.name).min_insync_replicas,
+        },
+    })
+}

@@ -1,0 +1,40 @@
+//! NOT_CONTROLLER, in the field that each answer has for it.
+
+use crate::wire::messages::create_topics_response::CreatableTopicResult;
+use crate::wire::messages::delete_topics_response::DeletableTopicResult;
+use crate::wire::messages::{
+    AllocateProducerIdsResponse, AlterPartitionResponse, BrokerHeartbeatResponse, BrokerRegistrationResponse,
+    CreateTopicsResponse, DeleteTopicsResponse,
+};
+use crate::wire::{ErrorCode, Request, Response};
+
+/// The answer of a node that is not the active controller; `None` if the request is none of the controller's.
+pub(super) fn not_controller(version: i16, request: &Request) -> Option<Response> {
+    let code = ErrorCode::NotController.code();
+    Some(match request {
+        Request::BrokerRegistration(_) => {
+            BrokerRegistrationResponse::default().with_error_code(code).with_broker_epoch(-1).into()
+        }
+        Request::BrokerHeartbeat(_) => BrokerHeartbeatResponse::default().with_error_code(code).into(),
+        Request::AlterPartition(_) => AlterPartitionResponse::default().with_error_code(code).into(),
+        Request::AllocateProducerIds(_) => {
+            AllocateProducerIdsResponse::default().with_error_code(code).into()
+        }
+        Request::CreateTopics(r) => {
+            let refuse = |name: &crate::wire::messages::TopicName| {
+                let result = CreatableTopicResult::default().with_name(name.clone());
+                result.with_error_code(code).with_error_message(None).with_configs(None)
+            };
+            let topics = r.topics.iter().map(|t| refuse(&t.name)).collect();
+            CreateTopicsResponse::default().with_topics(topics).into()
+        }
+        Request::DeleteTopics(r) => {
+            let results = super::topics::topics_to_delete(version, r).into_iter().map(|t| {
+                let result = DeletableTopicResult::default().with_name(t.name).with_topic_id(t.topic_id);
+                result.with_error_code(code).with_error_message(None)
+            });
+            DeleteTopicsResponse::default().with_responses(results.collect()).into()
+        }
+        _ => return None,
+    })
+}

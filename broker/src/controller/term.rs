@@ -1,0 +1,232 @@
+//! One term as the active controller.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::alter_partition::alter_partition;
+use super::brokers::{self, Heartbeat};
+use super::deferred::Deferred;
+use super::producer_ids::allocate_producer_ids;
+use super::sessions::Sessions;
+use super::{Decision, topics};
+use crate::config::{BrokerConfig, NodeConfig};
+use crate::ids::{LeaderEpoch, Offset};
+use crate::invariant;
+use crate::metadata::{
+    FeatureLevelRecord, MetadataDelta, MetadataImage, MetadataLog, MetadataRecord, NoOpRecord, NotLeader,
+};
+use crate::rpc::{Outbox, ReplyTo};
+use crate::time::{Instant, earliest};
+use crate::wire::messages::{BrokerHeartbeatRequest, BrokerRegistrationRequest};
+use crate::wire::{Request, Response};
+
+/// The feature whose level stands for the format of the metadata (KIP-778).
+const METADATA_VERSION: &str = "metadata.version";
+/// Kafka's 4.0-IV3: the last level without ELR by default.
+const METADATA_VERSION_LEVEL: i16 = 25;
+
+/// What the active controller knows beyond the committed metadata (CTL-1).
+///
+/// *Invariant:* `current` is the committed image plus every batch written in this term, applied in order; `next_offset`
+/// is where the log will put the next record.
+#[derive(Debug)]
+pub(super) struct Term {
+    cluster_id: String,
+    settings: BrokerConfig,
+    epoch: LeaderEpoch,
+    current: MetadataImage,
+    next_offset: Offset,
+    sessions: Sessions,
+    deferred: Deferred,
+    next_noop: Instant,
+    rng: ChaCha8Rng,
+}
+
+impl Term {
+    /// Begins a term on top of the committed image. Its first batch says where the log stands: the first term ever
+    /// finalizes `metadata.version`, later ones write a no-op. All sessions begin anew (CTL-3).
+    /// Errors: the node does not lead any more.
+    pub(super) fn begin(
+        config: &NodeConfig,
+        seed: u64,
+        committed: &MetadataImage,
+        epoch: LeaderEpoch,
+        now: Instant,
+        log: &mut dyn MetadataLog,
+    ) -> Result<Term, NotLeader> {
+        let first: MetadataRecord = if committed.features.contains_key(METADATA_VERSION) {
+            NoOpRecord.into()
+        } else {
+            FeatureLevelRecord { name: METADATA_VERSION.into(), level: METADATA_VERSION_LEVEL }.into()
+        };
+        let offset = log.append(epoch, vec![first.encode()], now)?;
+        let mut current = committed.clone();
+        current.apply(offset, &first, &mut MetadataDelta::default());
+        current.applied_to(offset, epoch);
+        // A stream per term: a node that boots twice with the same seed never draws a topic id twice.
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(u64::from(epoch.unsigned_abs()));
+        Ok(Term {
+            cluster_id: config.cluster_id.clone(),
+            settings: config.broker.clone(),
+            epoch,
+            sessions: Sessions::begin(config.broker.session_timeout, &current, now),
+            current,
+            next_offset: offset + 1,
+            deferred: Deferred::new(committed.applied_offset),
+            next_noop: now + config.broker.metadata_max_idle_interval,
+            rng,
+        })
+    }
+
+    /// The quorum epoch of the term.
+    pub(super) fn epoch(&self) -> LeaderEpoch {
+        self.epoch
+    }
+
+    /// The image ahead.
+    pub(super) fn image(&self) -> &MetadataImage {
+        &self.current
+    }
+
+    /// Ends the term: everyone who waits is told NOT_CONTROLLER.
+    pub(super) fn end(self, out: &mut Outbox) {
+        self.deferred.refuse_all(out);
+    }
+
+    /// Everything up to `offset` is committed.
+    pub(super) fn committed_to(&mut self, offset: Offset, out: &mut Outbox) {
+        self.deferred.committed_to(offset, out);
+    }
+
+    /// Appends a batch and applies it at once. Errors: the node does not lead any more; nothing changed.
+    fn write(
+        &mut self,
+        records: &[MetadataRecord],
+        now: Instant,
+        log: &mut dyn MetadataLog,
+    ) -> Result<(), NotLeader> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let last = log.append(self.epoch, records.iter().map(MetadataRecord::encode).collect(), now)?;
+        invariant!(
+            last + 1 == self.next_offset + records.len() as i64,
+            "{} metadata records expected from offset {} on end at {last}",
+            records.len(),
+            self.next_offset
+        );
+        let mut delta = MetadataDelta::default();
+        for (offset, record) in (self.next_offset..).zip(records) {
+            self.current.apply(offset, record, &mut delta);
+        }
+        self.current.applied_to(last, self.epoch);
+        self.next_offset = last + 1;
+        Ok(())
+    }
+
+    /// Writes a decision and answers when it is committed. A decision without records was a read, and may have read what
+    /// is not committed yet: it waits as well (`QuorumController.ControllerWriteEvent`). False: the write was refused.
+    fn carry_out(
+        &mut self,
+        to: ReplyTo,
+        decision: Decision,
+        refusal: Response,
+        now: Instant,
+        log: &mut dyn MetadataLog,
+        out: &mut Outbox,
+    ) -> bool {
+        if self.write(&decision.records, now, log).is_err() {
+            out.reply(to, refusal);
+            return false;
+        }
+        self.deferred.answer_at(self.next_offset - 1, to, decision.response, refusal, out);
+        true
+    }
+
+    /// Decides about one request. `refusal` is its NOT_CONTROLLER answer.
+    pub(super) fn handle_request(
+        &mut self,
+        to: ReplyTo,
+        request: Request,
+        refusal: Response,
+        now: Instant,
+        log: &mut dyn MetadataLog,
+        out: &mut Outbox,
+    ) {
+        let decision = match &request {
+            Request::BrokerRegistration(r) => return self.register(to, r, refusal, now, log, out),
+            Request::BrokerHeartbeat(r) => return self.heartbeat(to, r, refusal, now, log, out),
+            Request::AlterPartition(r) => alter_partition(&self.current, &self.settings, to.api_version, r),
+            Request::CreateTopics(r) => {
+                topics::create_topics(&self.current, &self.settings, &mut self.rng, r)
+            }
+            Request::DeleteTopics(r) => topics::delete_topics(&self.current, to.api_version, r),
+            Request::AllocateProducerIds(r) => allocate_producer_ids(&self.current, r),
+            _ => return out.reply(to, refusal),
+        };
+        self.carry_out(to, decision, refusal, now, log, out);
+    }
+
+    fn register(
+        &mut self,
+        to: ReplyTo,
+        request: &BrokerRegistrationRequest,
+        refusal: Response,
+        now: Instant,
+        log: &mut dyn MetadataLog,
+        out: &mut Outbox,
+    ) {
+        let cluster = brokers::Cluster {
+            id: &self.cluster_id,
+            image: &self.current,
+            settings: &self.settings,
+            sessions: &self.sessions,
+        };
+        let registration = brokers::register(&cluster, self.next_offset, request, now);
+        let written = self.carry_out(to, registration.decision, refusal, now, log, out);
+        if let (true, Some((broker, epoch))) = (written, registration.registered) {
+            self.sessions.register(broker, epoch, now);
+        }
+    }
+
+    fn heartbeat(
+        &mut self,
+        to: ReplyTo,
+        request: &BrokerHeartbeatRequest,
+        refusal: Response,
+        now: Instant,
+        log: &mut dyn MetadataLog,
+        out: &mut Outbox,
+    ) {
+        let Heartbeat { decision, broker, next } =
+            brokers::heartbeat(&self.current, &self.settings, &self.sessions, request);
+        if !self.carry_out(to, decision, refusal, now, log, out) {
+            return;
+        }
+        if let Some(next) = next {
+            self.sessions.touch(broker, next, request.current_metadata_offset, self.next_offset - 1, now);
+        }
+    }
+
+    /// Fences brokers whose session ran out (one batch each, as Kafka does) and writes the no-op record.
+    pub(super) fn handle_timer(&mut self, now: Instant, log: &mut dyn MetadataLog) {
+        while let Some((broker, epoch)) = self.sessions.pop_expired(now) {
+            let records = brokers::fence_expired(&self.current, &self.settings, broker, epoch);
+            // A refusal means that the term is over; the resignation is on its way.
+            if self.write(&records, now, log).is_err() {
+                return;
+            }
+        }
+        if now >= self.next_noop {
+            self.next_noop = now + self.settings.metadata_max_idle_interval;
+            // As above: a refusal is followed by the resignation.
+            let _ = self.write(&[NoOpRecord.into()], now, log);
+        }
+    }
+
+    /// The earlier of the next session's end and the next no-op record.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        earliest(Some(self.next_noop), self.sessions.next_deadline())
+    }
+}
