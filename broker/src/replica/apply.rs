@@ -1,0 +1,201 @@
+//! Metadata changes carried out on the partitions of this broker (REP-1, REP-2).
+
+use crate::ids::{LogId, TopicPartition};
+use crate::io::Disk;
+use crate::log::{LogError, PartitionLog, RecoveryHints};
+use crate::metadata::{MetadataDelta, MetadataImage, PartitionRegistration, TopicImage};
+use crate::replica::PartitionKey;
+use crate::replica::manager::{Event, ReplicaManager, log_settings, topic_config};
+use crate::replica::partition::Partition;
+use crate::rpc::Outbox;
+use crate::time::Instant;
+
+impl ReplicaManager {
+    /// Carries out what changed in the metadata: `image` is the state after `delta`.
+    ///
+    /// Until the image contains this broker's own registration nothing is done: a replay of history would make the broker
+    /// lead in epochs that are long over. From then on every change counts, and the first one brings all of the image.
+    pub fn apply(
+        &mut self,
+        image: &MetadataImage,
+        delta: &MetadataDelta,
+        now: Instant,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) {
+        if self.is_stopping {
+            return;
+        }
+        if self.is_caught_up {
+            // First what goes, then what comes: a topic may be deleted and created again under its name.
+            for (topic_id, _) in &delta.deleted_topics {
+                let last = (*topic_id, i32::MAX);
+                let gone: Vec<_> =
+                    self.partitions.range((*topic_id, i32::MIN)..=last).map(|(key, _)| *key).collect();
+                for key in gone {
+                    self.drop_partition(&key, disk, out);
+                }
+            }
+            for key in &delta.changed_partitions {
+                self.reconcile(*key, image, now, disk, out);
+            }
+            for name in &delta.changed_configs {
+                if let Some(topic) = image.topic_by_name(name) {
+                    self.reconfigure(topic, image);
+                }
+            }
+        } else {
+            self.catch_up(image, now, disk, out);
+        }
+        self.send_fetches(now, out);
+        self.settle(image, now, disk, out);
+    }
+
+    /// Carries out the whole image, once it contains this broker's own registration. Logs of which the metadata does not
+    /// speak any more are deleted.
+    pub(super) fn catch_up(
+        &mut self,
+        image: &MetadataImage,
+        now: Instant,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) {
+        let is_recent = self.broker_epoch >= 0
+            && image.broker(self.rules.me).is_some_and(|broker| broker.broker_epoch >= self.broker_epoch);
+        if self.is_caught_up || self.is_stopping || !is_recent {
+            return;
+        }
+        self.is_caught_up = true;
+        let is_mine = |registration: &PartitionRegistration| registration.replicas.contains(&self.rules.me);
+        let strays: Vec<_> = self
+            .found
+            .keys()
+            .filter(|key| !image.partition(&key.0, key.1).is_some_and(is_mine))
+            .copied()
+            .collect();
+        for key in strays {
+            self.drop_partition(&key, disk, out);
+        }
+        for (topic, number, _) in image.partitions() {
+            self.reconcile((topic.id, number), image, now, disk, out);
+        }
+    }
+
+    /// Makes one partition what its registration says.
+    fn reconcile(
+        &mut self,
+        key: PartitionKey,
+        image: &MetadataImage,
+        now: Instant,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) {
+        let registration = image.partition(&key.0, key.1);
+        let Some((topic, registration)) = image.topic(&key.0).zip(registration) else {
+            return self.drop_partition(&key, disk, out);
+        };
+        if !registration.replicas.contains(&self.rules.me) {
+            return self.drop_partition(&key, disk, out);
+        }
+        if !self.partitions.contains_key(&key)
+            && let Err(error) = self.open(key, topic, image, now, disk, out)
+        {
+            return out.halt(format!("failed to open {}-{}: {error}", topic.name, key.1));
+        }
+        if let Err(error) = self.take_role(key, registration, image, now, disk, out) {
+            out.halt(format!("failed to change the role of {}-{}: {error}", topic.name, key.1));
+        }
+    }
+
+    fn open(
+        &mut self,
+        key: PartitionKey,
+        topic: &TopicImage,
+        image: &MetadataImage,
+        now: Instant,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) -> Result<(), LogError> {
+        let config = topic_config(&self.config, image.topic_config(&topic.name));
+        let settings = log_settings(&self.config, &config);
+        let log = match self.found.remove(&key) {
+            Some(mut log) => {
+                log.update_settings(settings);
+                log
+            }
+            None => {
+                let partition = TopicPartition::new(topic.name.clone(), key.1);
+                let id = LogId { partition, topic_id: key.0 };
+                PartitionLog::open(id, settings, RecoveryHints::default(), now, disk, out)?
+            }
+        };
+        self.partitions.insert(key, Partition::new(log, &config));
+        Ok(())
+    }
+
+    fn take_role(
+        &mut self,
+        key: PartitionKey,
+        registration: &PartitionRegistration,
+        image: &MetadataImage,
+        now: Instant,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) -> Result<(), LogError> {
+        let Some(partition) = self.partitions.get_mut(&key) else { return Ok(()) };
+        let before = (partition.leader_epoch(), partition.log.high_watermark());
+        if registration.leader == Some(self.rules.me) {
+            partition.become_leader(registration, image, &self.rules, now, disk, out)?;
+            let has_pending = partition.leadership().is_some_and(|state| state.isr.pending().is_some());
+            if !has_pending {
+                self.alter.withdraw(&key, None);
+            }
+        } else if partition.become_follower(registration, &self.rules, disk, out)? {
+            self.alter.withdraw(&key, None);
+        }
+        let after = (partition.leader_epoch(), partition.log.high_watermark());
+        let source = partition.leader().filter(|leader| *leader != self.rules.me);
+        if after.0 != before.0 {
+            self.stop_fetching(&key);
+            if let Some(source) = source {
+                self.fetchers.entry(source).or_default().add(key, after.0);
+            }
+            self.events.push((key, Event::Changed));
+        }
+        if after.1 != before.1 {
+            self.events.push((key, Event::HighWatermark));
+        }
+        Ok(())
+    }
+
+    fn reconfigure(&mut self, topic: &TopicImage, image: &MetadataImage) {
+        let config = topic_config(&self.config, image.topic_config(&topic.name));
+        let keys = (topic.id, i32::MIN)..=(topic.id, i32::MAX);
+        for (_, partition) in self.partitions.range_mut(keys) {
+            partition.configure(&config);
+            partition.log.update_settings(log_settings(&self.config, &config));
+        }
+    }
+
+    /// The partition is not here any more: its log goes, and who waits for it is told.
+    fn drop_partition(&mut self, key: &PartitionKey, disk: &mut dyn Disk, out: &mut Outbox) {
+        let log = match self.partitions.remove(key) {
+            Some(partition) => Some(partition.log),
+            None => self.found.remove(key),
+        };
+        let Some(log) = log else { return };
+        self.stop_fetching(key);
+        self.alter.withdraw(key, None);
+        self.events.push((*key, Event::Changed));
+        if let Err(error) = log.delete(disk, out) {
+            out.halt(format!("failed to delete a log: {error}"));
+        }
+    }
+
+    fn stop_fetching(&mut self, key: &PartitionKey) {
+        for fetcher in self.fetchers.values_mut() {
+            fetcher.remove(key);
+        }
+        self.fetchers.retain(|_, fetcher| !fetcher.is_empty());
+    }
+}

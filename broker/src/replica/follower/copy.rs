@@ -1,0 +1,93 @@
+//! One partition's answer to a fetch, carried out on the follower's log (REP-4, REP-5).
+
+use crate::ids::NO_EPOCH;
+use crate::io::Disk;
+use crate::log::{AppendError, LogError, PartitionLog};
+use crate::rpc::Outbox;
+use crate::time::Instant;
+use crate::trace::TruncationReason;
+use crate::wire::ErrorCode;
+use crate::wire::messages::fetch_response::{EpochEndOffset, PartitionData};
+
+/// What came of it.
+#[derive(Debug)]
+pub enum Copied {
+    /// The log now ends where the answer ends, or was cut: go on. Says whether records came.
+    Progress {
+        /// Did the log grow?
+        has_records: bool,
+    },
+    /// Try again after a pause.
+    Pause,
+    /// Wait for a new leader epoch.
+    Fenced,
+    /// The disk failed.
+    Failed(String),
+}
+
+/// Carries out an answer that is known to be current: it was asked for at this log's end, in the current leader epoch.
+pub fn copy(
+    log: &mut PartitionLog,
+    answer: &PartitionData,
+    now: Instant,
+    disk: &mut dyn Disk,
+    out: &mut Outbox,
+) -> Copied {
+    match ErrorCode::try_from_code(answer.error_code) {
+        None => {}
+        Some(ErrorCode::OffsetOutOfRange) => return start_over(log, answer, disk, out),
+        Some(ErrorCode::FencedLeaderEpoch) => return Copied::Fenced,
+        Some(_) => return Copied::Pause,
+    }
+    if answer.diverging_epoch.epoch != NO_EPOCH || answer.diverging_epoch.end_offset >= 0 {
+        return match cut_back(log, &answer.diverging_epoch, disk, out) {
+            Ok(()) => Copied::Progress { has_records: false },
+            Err(error) => Copied::Failed(error.to_string()),
+        };
+    }
+    let records = answer.records.clone().unwrap_or_default();
+    let has_records = !records.is_empty();
+    if has_records {
+        match log.append_as_follower(records, now, disk, out) {
+            Ok(_) => {}
+            Err(AppendError::Disk(error)) => return Copied::Failed(error.to_string()),
+            Err(_) => return Copied::Pause,
+        }
+    }
+    log.set_high_watermark(answer.high_watermark, None, out);
+    Copied::Progress { has_records }
+}
+
+/// Cuts the log back to where it may agree with the leader's (KIP-101, KIP-279). If this log does not know the epoch that
+/// the leader found, the next fetch names the epoch that remains and asks again.
+fn cut_back(
+    log: &mut PartitionLog,
+    leader: &EpochEndOffset,
+    disk: &mut dyn Disk,
+    out: &mut Outbox,
+) -> Result<(), LogError> {
+    let log_end = log.log_end_offset();
+    let to = match log.end_offset_for_epoch(leader.epoch) {
+        Some(own) if own.epoch == leader.epoch => own.end_offset.min(leader.end_offset),
+        Some(own) => own.end_offset,
+        None => leader.end_offset,
+    };
+    log.truncate_to(to.min(log_end), TruncationReason::DivergingEpoch, disk, out)
+}
+
+/// The leader's log begins after this one's end: nothing of this log is of use. In any other case nothing is cut; the
+/// leader's view will change or an operator must look.
+fn start_over(
+    log: &mut PartitionLog,
+    answer: &PartitionData,
+    disk: &mut dyn Disk,
+    out: &mut Outbox,
+) -> Copied {
+    if answer.log_start_offset <= log.log_end_offset() {
+        return Copied::Pause;
+    }
+    match log.truncate_fully_and_start_at(answer.log_start_offset, disk, out) {
+        Ok(()) => Copied::Progress { has_records: false },
+        Err(error) => Copied::Failed(error.to_string()),
+    }
+}
