@@ -2,7 +2,7 @@
 //!
 //! Headers are always read, since index, epochs and producer state are their fold. After anything but a clean shutdown
 //! every batch's checksum is compared too, and the log ends before the first batch that is torn, damaged or does not
-//! follow its predecessor; later segments go.
+//! follow its predecessor; later segments go, except one that was begun exactly there.
 //!
 //! Differs from Kafka: after a crash the whole log is checked, not only what lies above the recovery point. That
 //! checkpoint may be stale across a truncation, and a batch trusted for its sake would be served damaged (D-1).
@@ -56,7 +56,8 @@ impl PartitionLog {
             producers: ProducerStates::default(),
             producers_checked: now,
             sync: SyncState::new(recovery_point, is_trusted),
-            roll_next: loaded.was_cut,
+            // The last segment may have been cut, here or before the crash; see `truncate.rs`.
+            roll_next: existed && had_segments && !is_trusted,
         };
         log.fold();
         log.high_watermark = hints.high_watermark.clamp(log.log_start_offset(), log_end);
@@ -147,7 +148,6 @@ fn load_segments(dir: &str, clean_shutdown: bool, disk: &mut dyn Disk) -> Result
     for base_offset in segment_bases(dir, disk) {
         is_broken |= !continues(&mut loaded, base_offset, disk)?;
         if is_broken {
-            // Where it ends is not worth reading: it goes.
             disk.remove(&segment_path(dir, base_offset))?;
             loaded.was_cut = true;
             loaded.claimed_end = loaded.claimed_end.max(base_offset);
@@ -162,15 +162,15 @@ fn load_segments(dir: &str, clean_shutdown: bool, disk: &mut dyn Disk) -> Result
             disk.truncate(segment.file, segment.size)?;
             segment.dirty = Some(0);
             loaded.was_cut = true;
-            is_broken = true;
         }
         loaded.segments.push(segment);
     }
     Ok(loaded)
 }
 
-/// Does a segment at `base_offset` follow the ones before? A segment that begins within an earlier one was created after
-/// a truncation that did not become durable: the earlier one is cut there (see `truncate.rs`).
+/// Does a segment at `base_offset` follow the ones before? Where it begins, the log ended when it was created; so what an
+/// earlier segment holds from there on, whole or torn, is from before a truncation that did not become durable, and is
+/// cut (see `truncate.rs`). A gap is where something was lost: nothing after it can be used.
 fn continues(loaded: &mut Loaded, base_offset: Offset, disk: &mut dyn Disk) -> Result<bool, DiskError> {
     let Some(last) = loaded.segments.last_mut() else { return Ok(true) };
     if base_offset < last.next_offset() {

@@ -451,13 +451,11 @@ fn validate_content(batch: &Batch) -> Result<(), AppendError> {
     if header.compression() != 0 {
         return Ok(());
     }
-    let mut expected = header.base_offset;
-    for record in batch.records() {
+    for (expected, record) in (header.base_offset..).zip(batch.records()) {
         let record = record.map_err(|_| AppendError::InvalidRecord("malformed record"))?;
         if record.offset != expected {
             return Err(AppendError::InvalidRecord("offsets are not consecutive"));
         }
-        expected += 1;
     }
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! Cutting a log (LOG-6).
 //!
-//! A cut is not durable at once. If it removed whole segments, a power failure may bring one back while the shortened
-//! segment before it already holds other records, and the two would look like one log. Therefore the first append after
-//! such a cut begins a new segment: directory changes keep their order on a disk, so that the new segment exists only
-//! together with the removals, and an older segment that reaches into it is known to be stale (see `loader.rs`).
+//! A cut is not durable at once. A power failure may undo it in one file while another file already holds the records that
+//! came after it, and the two would look like one log. Therefore nothing is ever appended to a file that was cut: the
+//! next append begins a new segment. Each file then belongs to one history, directory changes keep their order on a disk,
+//! and an older segment that reaches into a newer one is known to be stale (see `loader.rs`).
+//!
+//! Differs from Kafka: it appends to the cut segment.
 
 use super::error::LogError;
 use super::leader_epochs::LeaderEpochCache;
@@ -47,11 +49,11 @@ impl PartitionLog {
     }
 
     fn cut_segments(&mut self, to: Offset, disk: &mut dyn Disk) -> Result<(), LogError> {
+        self.roll_next = true;
         while self.segments.len() > 1 && self.active().base_offset >= to {
             disk.remove(&self.active().path)?;
             self.segments.pop();
             self.sync.note_directory_change();
-            self.roll_next = true;
         }
         let write = self.sync.next_write();
         self.active_mut().truncate(to, write, disk)?;
