@@ -100,6 +100,9 @@ impl<'a> PartitionChange<'a> {
 
 /// The changes of every partition in `which` when `remove` goes (it leaves each ISR and may not lead) or `add` comes
 /// (it may lead, although `image` still has it fenced). Source: `ReplicationControlManager.generateLeaderAndIsrUpdates`.
+///
+/// Differs from Kafka: a broker that is unfenced in the middle of its controlled shutdown may not lead. Kafka lets it,
+/// since its brokers never ask for that.
 fn leader_and_isr_updates(
     image: &MetadataImage,
     settings: &BrokerConfig,
@@ -107,7 +110,8 @@ fn leader_and_isr_updates(
     add: Option<NodeId>,
     which: impl Fn(&PartitionRegistration) -> bool,
 ) -> Vec<MetadataRecord> {
-    let can_lead = |n: NodeId| Some(n) != remove && (Some(n) == add || image.is_active(n));
+    let comes = |n| Some(n) == add && image.broker(n).is_some_and(|b| !b.in_controlled_shutdown);
+    let can_lead = |n: NodeId| Some(n) != remove && (comes(n) || image.is_active(n));
     image
         .partitions()
         .filter(|(_, _, partition)| which(partition))

@@ -258,3 +258,120 @@ impl MetadataImage {
         self.topics.values().flat_map(|t| t.partitions.iter().map(move |(n, p)| (t, *n, p)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Uuid;
+    use crate::metadata::{
+        LeaderRecoveryState, NoOpRecord, PartitionChangeRecord, PartitionRecord, ProducerIdsRecord,
+        RemoveTopicRecord, TopicRecord,
+    };
+
+    const T: TopicId = Uuid::from_u128(9);
+
+    fn partition(number: i32) -> MetadataRecord {
+        PartitionRecord {
+            partition: number,
+            topic_id: T,
+            replicas: vec![NodeId(1)],
+            isr: vec![NodeId(1)],
+            leader: Some(NodeId(1)),
+            leader_epoch: 0,
+            partition_epoch: 0,
+            leader_recovery_state: LeaderRecoveryState::Recovered,
+            adding: vec![],
+            removing: vec![],
+        }
+        .into()
+    }
+
+    fn orders() -> Vec<MetadataRecord> {
+        vec![
+            TopicRecord { name: "orders".into(), topic_id: T }.into(),
+            ConfigRecord::topic("orders", "min.insync.replicas", Some("2")).into(),
+            partition(0),
+            partition(1),
+        ]
+    }
+
+    fn fold(records: Vec<MetadataRecord>) -> (MetadataImage, MetadataDelta) {
+        let (mut image, mut delta) = (MetadataImage::default(), MetadataDelta::default());
+        for (offset, record) in (0..).zip(&records) {
+            image.apply(offset, record, &mut delta);
+        }
+        (image, delta)
+    }
+
+    #[test]
+    fn a_batch_is_applied_up_to_its_end_even_without_records() {
+        let (mut image, mut delta) = fold(vec![]);
+        let records = (3..).zip(orders().iter().map(MetadataRecord::encode)).collect();
+        let batch = CommittedBatch { base_offset: 3, last_offset: 6, epoch: 2, records };
+        assert_eq!(image.apply_batch(&batch, &mut delta), Ok(()));
+        assert_eq!((image.applied_offset, image.applied_epoch), (6, 2));
+        let control = CommittedBatch { base_offset: 7, last_offset: 7, epoch: 3, records: vec![] };
+        assert_eq!(image.apply_batch(&control, &mut delta), Ok(()));
+        assert_eq!((image.applied_offset, image.applied_epoch), (7, 3));
+        assert_eq!(delta.changed_partitions.len(), 2);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_stops_the_batch_before_it() {
+        let (mut image, mut delta) = fold(vec![]);
+        let records = vec![(0, orders()[0].encode()), (1, bytes::Bytes::from_static(&[1, 99, 0]))];
+        let batch = CommittedBatch { base_offset: 0, last_offset: 1, epoch: 1, records };
+        assert_eq!(image.apply_batch(&batch, &mut delta), Err(RecordError::UnknownRecord(99)));
+        assert_eq!(image.applied_offset, 0);
+    }
+
+    #[test]
+    fn a_deleted_topic_takes_its_configs_along_and_its_partitions_out_of_the_delta() {
+        let mut records = orders();
+        records.push(RemoveTopicRecord { topic_id: T }.into());
+        let (image, delta) = fold(records);
+        assert!(image.topics.is_empty() && image.topic_ids.is_empty() && image.configs.is_empty());
+        assert!(delta.changed_partitions.is_empty() && delta.changed_configs.is_empty());
+        assert_eq!(delta.deleted_topics, vec![(T, "orders".into())]);
+    }
+
+    #[test]
+    fn a_config_taken_away_leaves_nothing_behind() {
+        let mut records = orders();
+        records.push(ConfigRecord::topic("orders", "min.insync.replicas", None).into());
+        let (image, delta) = fold(records);
+        assert!(image.topic_config("orders").is_empty() && image.configs.is_empty());
+        assert_eq!(delta.changed_configs, ["orders".into()].into());
+    }
+
+    #[test]
+    fn a_no_op_moves_the_offset_and_nothing_else() {
+        let (before, _) = fold(orders());
+        let mut records = orders();
+        records.push(NoOpRecord.into());
+        let (after, _) = fold(records);
+        assert_eq!(after, MetadataImage { applied_offset: 4, ..before });
+    }
+
+    #[test]
+    #[should_panic(expected = "producer ids handed out twice")]
+    fn producer_ids_never_run_backwards() {
+        let block =
+            |next| ProducerIdsRecord { broker_id: NodeId(1), broker_epoch: 1, next_producer_id: next };
+        fold(vec![block(2000).into(), block(2000).into()]);
+    }
+
+    #[test]
+    #[should_panic(expected = "change of unknown partition")]
+    fn a_change_of_what_does_not_exist_is_a_bug() {
+        fold(vec![PartitionChangeRecord::new(T, 0).into()]);
+    }
+
+    #[test]
+    #[should_panic(expected = "created twice")]
+    fn two_topics_of_one_name_are_a_bug() {
+        let mut records = orders();
+        records.push(TopicRecord { name: "orders".into(), topic_id: Uuid::from_u128(10) }.into());
+        fold(records);
+    }
+}

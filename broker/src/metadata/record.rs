@@ -207,4 +207,22 @@ mod tests {
         assert_eq!(decode(&[1, 20, 1, 0]), Err(RecordError::UnknownVersion { api_key: 20, version: 1 }));
         assert_eq!(decode(&[1, 20, 0, 0, 7]), Err(RecordError::Malformed("bytes after the record")));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(key in 0u8..24, version in 0u8..4, body: Vec<u8>) {
+            let _ = MetadataRecord::decode([vec![1, key, version], body].concat().into());
+        }
+
+        #[test]
+        fn what_is_read_is_what_was_written(at in 0usize..200, byte: u8, which in 0usize..15) {
+            // One wrong byte is an error or another record, and that one reads back as itself.
+            let mut bytes = samples()[which].encode().to_vec();
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            if let Ok(record) = MetadataRecord::decode(bytes.into()) {
+                proptest::prop_assert_eq!(MetadataRecord::decode(record.encode()), Ok(record));
+            }
+        }
+    }
 }
