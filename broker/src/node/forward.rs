@@ -1,0 +1,91 @@
+//! Client requests that only the active controller can answer: relayed, and the answer relayed back.
+//!
+//! `Differs from Kafka:` no Envelope request (KIP-590): it carries the client's principal, and there is no authentication
+//! here. A request that cannot be relayed is answered NOT_CONTROLLER, which clients retry.
+
+use std::collections::BTreeMap;
+
+use crate::ids::NodeId;
+use crate::io::{ConnectionId, Listener};
+use crate::rpc::{Call, CallResult, Caller, Outbox, ReplyTo};
+use crate::time::Duration;
+use crate::wire::messages::create_topics_response::CreatableTopicResult;
+use crate::wire::messages::delete_topics_response::DeletableTopicResult;
+use crate::wire::messages::{CreateTopicsResponse, DeleteTopicsResponse};
+use crate::wire::{ErrorCode, Request, Response};
+
+#[derive(Debug)]
+struct Relayed {
+    to: ReplyTo,
+    request: Request,
+}
+
+/// Requests under way to the active controller.
+#[derive(Debug)]
+pub struct Forwarder {
+    request_timeout: Duration,
+    next_call: u64,
+    relayed: BTreeMap<u64, Relayed>,
+}
+
+impl Forwarder {
+    /// Nothing under way.
+    pub fn new(request_timeout: Duration) -> Self {
+        Forwarder { request_timeout, next_call: 0, relayed: BTreeMap::new() }
+    }
+
+    /// Relays a client's request.
+    pub fn relay(&mut self, to: ReplyTo, request: Request, controller: Option<NodeId>, out: &mut Outbox) {
+        let Some(controller) = controller else { return out.reply(to, refusal(&request)) };
+        self.next_call += 1;
+        out.call(Call {
+            caller: Caller::Forward,
+            id: self.next_call,
+            to: controller,
+            listener: Listener::Controller,
+            request: request.clone(),
+            timeout: self.request_timeout,
+        });
+        self.relayed.insert(self.next_call, Relayed { to, request });
+    }
+
+    /// The controller answered, or did not.
+    pub fn handle_result(&mut self, id: u64, result: CallResult, out: &mut Outbox) {
+        let Some(relayed) = self.relayed.remove(&id) else { return };
+        match result {
+            Ok(response) => out.reply(relayed.to, response),
+            Err(_) => out.reply(relayed.to, refusal(&relayed.request)),
+        }
+    }
+
+    /// The client is gone.
+    pub fn connection_closed(&mut self, connection: ConnectionId) {
+        self.relayed.retain(|_, relayed| relayed.to.connection != connection);
+    }
+}
+
+/// NOT_CONTROLLER in the request's own answer.
+fn refusal(request: &Request) -> Response {
+    let code = ErrorCode::NotController.code();
+    match request {
+        Request::DeleteTopics(request) => {
+            let by_name = request.topic_names.iter().map(|name| {
+                DeletableTopicResult::default().with_name(Some(name.clone())).with_error_code(code)
+            });
+            let by_either = request.topics.iter().map(|topic| {
+                DeletableTopicResult::default()
+                    .with_name(topic.name.clone())
+                    .with_topic_id(topic.topic_id)
+                    .with_error_code(code)
+            });
+            DeleteTopicsResponse::default().with_responses(by_name.chain(by_either).collect()).into()
+        }
+        Request::CreateTopics(request) => {
+            let topics = request.topics.iter().map(|topic| {
+                CreatableTopicResult::default().with_name(topic.name.clone()).with_error_code(code)
+            });
+            CreateTopicsResponse::default().with_topics(topics.collect()).into()
+        }
+        _ => CreateTopicsResponse::default().into(),
+    }
+}

@@ -1,0 +1,297 @@
+//! A toy network of whole nodes: fixed latency, in order, disks that sync at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use broker::config::{BrokerConfig, NodeConfig};
+use broker::defects::DefectSet;
+use broker::ids::{NodeId, TopicId};
+use broker::io::{Address, ConnectionId, Effect, Effects, Input, Listener};
+use broker::log::{BatchBuilder, MemoryDisk, batches};
+use broker::node::Node;
+use broker::time::{Duration, Instant};
+use broker::trace::Observation;
+use broker::wire::messages::create_topics_request::CreatableTopic;
+use broker::wire::messages::fetch_request::{FetchPartition, FetchTopic};
+use broker::wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use broker::wire::messages::metadata_request::MetadataRequestTopic;
+use broker::wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use broker::wire::messages::*;
+use broker::wire::{self, Request, Response, StrBytes};
+use bytes::Bytes;
+
+const LATENCY: Duration = Duration::from_micros(300);
+
+/// Client ends of connections belong to this "node".
+const CLIENT: NodeId = NodeId(-1);
+
+struct Process {
+    config: NodeConfig,
+    disk: MemoryDisk,
+    node: Option<Node>,
+    incarnation: u64,
+}
+
+type End = (NodeId, ConnectionId);
+
+pub struct Cluster {
+    processes: BTreeMap<NodeId, Process>,
+    now: Instant,
+    queue: BTreeMap<(Instant, u64), (NodeId, u64, Input)>,
+    sequence: u64,
+    /// Each end of a connection knows the other end.
+    peers: BTreeMap<End, End>,
+    next_incoming: u64,
+    answers: BTreeMap<ConnectionId, Bytes>,
+    next_client_connection: u64,
+    active: Option<NodeId>,
+}
+
+impl Cluster {
+    /// Combined mode: the first `controllers` brokers are voters.
+    pub fn new(brokers: i32, controllers: i32) -> Cluster {
+        let host = |id: i32| -> Arc<str> { format!("broker-{id}").into() };
+        let voters: BTreeMap<NodeId, Address> = (0..controllers)
+            .map(|id| (NodeId(id), Address::new(host(id), Listener::Controller.port())))
+            .collect();
+        let mut cluster = Cluster {
+            processes: BTreeMap::new(),
+            now: Instant(0),
+            queue: BTreeMap::new(),
+            sequence: 0,
+            peers: BTreeMap::new(),
+            next_incoming: 0,
+            answers: BTreeMap::new(),
+            next_client_connection: 0,
+            active: None,
+        };
+        for id in 0..brokers {
+            let config = NodeConfig {
+                node_id: NodeId(id),
+                cluster_id: "test-cluster".into(),
+                is_broker: true,
+                is_controller: id < controllers,
+                host: host(id),
+                voters: voters.clone(),
+                rack: None,
+                broker: BrokerConfig::default(),
+                defects: DefectSet::none(),
+            };
+            let process = Process { config, disk: MemoryDisk::default(), node: None, incarnation: 0 };
+            cluster.processes.insert(NodeId(id), process);
+            cluster.restart(NodeId(id));
+        }
+        cluster
+    }
+
+    pub fn restart(&mut self, id: NodeId) {
+        let process = self.processes.get_mut(&id).expect("a known node");
+        process.incarnation += 1;
+        let mut out = Effects::default();
+        let seed = process.incarnation * 1000 + id.0 as u64;
+        let node = Node::boot(process.config.clone(), &mut process.disk, self.now, seed, &mut out);
+        process.node = Some(node.expect("the disk is readable"));
+        self.carry_out(id, out);
+    }
+
+    pub fn crash(&mut self, id: NodeId) {
+        self.processes.get_mut(&id).expect("a known node").node = None;
+        let ends: Vec<End> = self.peers.keys().copied().filter(|(node, _)| *node == id).collect();
+        for end in ends {
+            if let Some(other) = self.peers.remove(&end) {
+                self.peers.remove(&other);
+                self.post(other.0, LATENCY, Input::ConnectionClosed { connection: other.1 });
+            }
+        }
+    }
+
+    pub fn active_controller(&self) -> Option<NodeId> {
+        self.active
+    }
+
+    fn post(&mut self, to: NodeId, delay: Duration, input: Input) {
+        let incarnation = self.processes.get(&to).map_or(0, |p| p.incarnation);
+        self.sequence += 1;
+        self.queue.insert((self.now + delay, self.sequence), (to, incarnation, input));
+    }
+
+    pub fn run_for(&mut self, duration: Duration) {
+        let until = self.now + duration;
+        while self.advance(until) {}
+        self.now = until;
+    }
+
+    /// Carries out the next event up to `until`.
+    fn advance(&mut self, until: Instant) -> bool {
+        let timer = self.processes.iter().filter_map(|(id, p)| Some((p.node.as_ref()?.next_deadline()?, *id))).min();
+        let event = self.queue.first_key_value().map(|(key, _)| *key);
+        match (event, timer) {
+            (Some((at, _)), Some((due, id))) if due.max(self.now) < at => self.timer(due, id, until),
+            (Some(key), _) => {
+                if key.0 > until {
+                    return false;
+                }
+                let (to, incarnation, input) = self.queue.remove(&key).expect("just seen");
+                self.now = self.now.max(key.0);
+                if self.processes.get(&to).is_none_or(|p| p.incarnation == incarnation) {
+                    self.deliver(to, input);
+                }
+                true
+            }
+            (None, Some((due, id))) => self.timer(due, id, until),
+            (None, None) => false,
+        }
+    }
+
+    fn timer(&mut self, due: Instant, id: NodeId, until: Instant) -> bool {
+        if due > until {
+            return false;
+        }
+        self.now = self.now.max(due);
+        self.deliver(id, Input::TimerDue);
+        true
+    }
+
+    fn deliver(&mut self, to: NodeId, input: Input) {
+        if to == CLIENT {
+            if let Input::FrameReceived { connection, frame } = input {
+                self.answers.insert(connection, frame);
+            }
+            return;
+        }
+        let process = self.processes.get_mut(&to).expect("a known node");
+        let Some(node) = &mut process.node else { return };
+        let mut out = Effects::default();
+        node.step(self.now, input, &mut process.disk, &mut out);
+        self.carry_out(to, out);
+    }
+
+    fn carry_out(&mut self, from: NodeId, out: Effects) {
+        for effect in out.list {
+            match effect {
+                Effect::Connect { connection, to } => self.connect((from, connection), &to),
+                Effect::Close { connection } => {
+                    if let Some(other) = self.peers.remove(&(from, connection)) {
+                        self.peers.remove(&other);
+                        self.post(other.0, LATENCY, Input::ConnectionClosed { connection: other.1 });
+                    }
+                }
+                Effect::Send { connection, frame } => {
+                    if let Some(&(node, connection)) = self.peers.get(&(from, connection)) {
+                        self.post(node, LATENCY, Input::FrameReceived { connection, frame });
+                    }
+                }
+                Effect::Observe(Observation::ControllerActive { active: true, .. }) => self.active = Some(from),
+                Effect::Observe(_) => {}
+                Effect::Halt { reason } => panic!("{from} halted: {reason}"),
+            }
+        }
+        let process = self.processes.get_mut(&from).expect("a known node");
+        for token in process.disk.complete_all() {
+            self.post(from, Duration::from_micros(50), Input::DiskSynced { token, result: Ok(()) });
+        }
+    }
+
+    fn connect(&mut self, from: End, to: &Address) {
+        let peer = self.processes.iter().find(|(_, p)| p.config.host == to.host && p.node.is_some()).map(|(id, _)| *id);
+        let listener = Listener::of_port(to.port);
+        let (Some(peer), Some(listener)) = (peer, listener) else {
+            return self.post(from.0, LATENCY, Input::ConnectionClosed { connection: from.1 });
+        };
+        self.next_incoming += 1;
+        let connection = ConnectionId::incoming(self.next_incoming);
+        self.peers.insert(from, (peer, connection));
+        self.peers.insert((peer, connection), from);
+        self.post(peer, LATENCY, Input::ConnectionAccepted { connection, listener });
+        self.post(from.0, LATENCY * 2, Input::ConnectionOpened { connection: from.1 });
+    }
+
+    /// Asks a broker over a connection of its own and runs the cluster until the answer is there (at most 40 s).
+    pub fn ask(&mut self, broker: NodeId, request: Request) -> Option<Response> {
+        self.next_client_connection += 1;
+        let connection = ConnectionId::outgoing(self.next_client_connection);
+        let host = self.processes[&broker].config.host.clone();
+        self.connect((CLIENT, connection), &Address::new(host, Listener::Client.port()));
+        let api_key = request.api_key();
+        let (_, version) = wire::versions(api_key)?;
+        let frame = wire::encode_request(&request, version, 1, &StrBytes::from_static_str("test")).ok()?;
+        let &(node, other) = self.peers.get(&(CLIENT, connection))?;
+        self.post(node, LATENCY * 3, Input::FrameReceived { connection: other, frame });
+        let until = self.now + Duration::from_secs(40);
+        while !self.answers.contains_key(&connection) && self.advance(until) {}
+        let answer = self.answers.remove(&connection)?;
+        Some(wire::decode_response(api_key, version, answer).ok()?.1)
+    }
+
+    pub fn topic_id(&mut self, broker: NodeId, topic: &str) -> TopicId {
+        match self.ask(broker, metadata(topic)) {
+            Some(Response::Metadata(response)) => response.topics[0].topic_id,
+            other => panic!("no metadata: {other:?}"),
+        }
+    }
+}
+
+fn name(topic: &str) -> TopicName {
+    TopicName(StrBytes::from_string(topic.into()))
+}
+
+pub fn metadata(topic: &str) -> Request {
+    let topic = MetadataRequestTopic::default().with_name(Some(name(topic)));
+    MetadataRequest::default().with_topics(Some(vec![topic])).into()
+}
+
+pub fn create_topic(topic: &str, replication_factor: i16, min_isr: i32) -> Request {
+    let config = create_topics_request::CreatableTopicConfig::default()
+        .with_name(StrBytes::from_static_str("min.insync.replicas"))
+        .with_value(Some(StrBytes::from_string(min_isr.to_string())));
+    let topic = CreatableTopic::default()
+        .with_name(name(topic))
+        .with_num_partitions(1)
+        .with_replication_factor(replication_factor)
+        .with_configs(vec![config]);
+    CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000).into()
+}
+
+pub fn produce(topic_id: TopicId, acks: i16, value: &'static [u8]) -> Request {
+    let mut batch = BatchBuilder::new();
+    batch.push(0, None, Some(value), &[]);
+    let data = PartitionProduceData::default().with_index(0).with_records(Some(batch.build()));
+    let topic = TopicProduceData::default().with_topic_id(topic_id).with_partition_data(vec![data]);
+    ProduceRequest::default().with_acks(acks).with_timeout_ms(30_000).with_topic_data(vec![topic]).into()
+}
+
+pub fn fetch(topic_id: TopicId, offset: i64) -> Request {
+    let partition = FetchPartition::default()
+        .with_partition(0)
+        .with_fetch_offset(offset)
+        .with_current_leader_epoch(-1)
+        .with_partition_max_bytes(1 << 20);
+    let topic = FetchTopic::default().with_topic_id(topic_id).with_partitions(vec![partition]);
+    FetchRequest::default().with_max_wait_ms(500).with_min_bytes(1).with_max_bytes(1 << 20).with_topics(vec![topic]).into()
+}
+
+pub fn list_end_offset(topic: &str) -> Request {
+    let partition = ListOffsetsPartition::default().with_partition_index(0).with_timestamp(-1).with_current_leader_epoch(-1);
+    let topic = ListOffsetsTopic::default().with_name(name(topic)).with_partitions(vec![partition]);
+    ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_topics(vec![topic]).into()
+}
+
+pub fn listed_offset(response: Response) -> Option<i64> {
+    let Response::ListOffsets(response) = response else { return None };
+    let partition = response.topics.first()?.partitions.first()?;
+    (partition.error_code == 0).then_some(partition.offset)
+}
+
+pub fn init_producer_id() -> Request {
+    InitProducerIdRequest::default().with_transactional_id(None).with_producer_id((-1).into()).with_producer_epoch(-1).into()
+}
+
+pub fn values(records: Option<Bytes>) -> Vec<Vec<u8>> {
+    batches(records.unwrap_or_default())
+        .flat_map(|batch| {
+            let batch = batch.expect("whole batches");
+            batch.records().map(|r| r.expect("whole records").value.unwrap_or_default().to_vec()).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
