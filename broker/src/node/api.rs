@@ -31,10 +31,11 @@ fn ids(nodes: &[NodeId]) -> Vec<BrokerId> {
 
 /// What the listener offers, in every version that can be decoded (KIP-35).
 pub(super) fn api_versions(listener: Listener) -> ApiVersionsResponse {
-    let offered = wire::SUPPORTED.iter().filter(|&&key| route::is_offered(listener, key)).filter_map(|&key| {
-        let (min, max) = wire::versions(key)?;
-        Some(ApiVersion::default().with_api_key(key as i16).with_min_version(min).with_max_version(max))
-    });
+    let offered =
+        wire::SUPPORTED.iter().filter(|&&key| route::is_offered(listener, key)).filter_map(|&key| {
+            let (min, max) = wire::versions(key)?;
+            Some(ApiVersion::default().with_api_key(key as i16).with_min_version(min).with_max_version(max))
+        });
     ApiVersionsResponse::default().with_api_keys(offered.collect())
 }
 
@@ -99,16 +100,22 @@ fn topic_by_id(id: TopicId, image: &MetadataImage) -> MetadataResponseTopic {
 }
 
 fn known_topic(topic: &TopicImage, image: &MetadataImage) -> MetadataResponseTopic {
-    let partitions = topic.partitions.iter().map(|(index, partition)| known_partition(*index, partition, image));
+    let partitions =
+        topic.partitions.iter().map(|(index, partition)| known_partition(*index, partition, image));
     MetadataResponseTopic::default()
         .with_name(Some(TopicName(text(&topic.name))))
         .with_topic_id(topic.id)
         .with_partitions(partitions.collect())
 }
 
-fn known_partition(index: i32, partition: &PartitionRegistration, image: &MetadataImage) -> MetadataResponsePartition {
+fn known_partition(
+    index: i32,
+    partition: &PartitionRegistration,
+    image: &MetadataImage,
+) -> MetadataResponsePartition {
     let leader = partition.leader.filter(|leader| image.broker(*leader).is_some_and(|b| !b.fenced));
-    let offline: Vec<NodeId> = partition.replicas.iter().copied().filter(|id| is_offline(*id, image)).collect();
+    let offline: Vec<NodeId> =
+        partition.replicas.iter().copied().filter(|id| is_offline(*id, image)).collect();
     let error_code = if leader.is_some() { NO_ERROR } else { ErrorCode::LeaderNotAvailable.code() };
     MetadataResponsePartition::default()
         .with_error_code(error_code)

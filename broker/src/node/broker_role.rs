@@ -59,9 +59,9 @@ impl BrokerRole {
         out: &mut Outbox,
     ) -> Result<(), String> {
         let mut delta = MetadataDelta::default();
-        self.image
-            .apply_batch(batch, &mut delta)
-            .map_err(|error| format!("metadata batch at offset {} is unreadable: {error}", batch.base_offset))?;
+        self.image.apply_batch(batch, &mut delta).map_err(|error| {
+            format!("metadata batch at offset {} is unreadable: {error}", batch.base_offset)
+        })?;
         if !delta.is_empty() {
             self.replica.apply(&self.image, &delta, now, disk, out);
         }

@@ -72,9 +72,16 @@ impl Channels {
 
     /// Sends a call, opening its connection if there is none. `address` is where the peer's listener is, `None` if
     /// unknown. Returns the call as finished if it cannot even be tried.
-    pub fn call(&mut self, call: Call, address: Option<Address>, now: Instant, out: &mut Effects) -> Option<Finished> {
+    pub fn call(
+        &mut self,
+        call: Call,
+        address: Option<Address>,
+        now: Instant,
+        out: &mut Effects,
+    ) -> Option<Finished> {
         let key = (call.caller, call.to);
-        let give_up = |error| Some(Finished { caller: call.caller, id: call.id, from: call.to, result: Err(error) });
+        let give_up =
+            |error| Some(Finished { caller: call.caller, id: call.id, from: call.to, result: Err(error) });
         let api_key = call.request.api_key();
         let Some((_, version)) = wire::versions(api_key) else { return give_up(CallError::Unreadable) };
         self.next_correlation = self.next_correlation.wrapping_add(1) & i32::MAX;
@@ -112,7 +119,8 @@ impl Channels {
 
     /// A connection is established: what waited for it is sent.
     pub fn opened(&mut self, connection: ConnectionId, out: &mut Effects) {
-        let Some(channel) = self.by_connection.get(&connection).and_then(|key| self.channels.get_mut(key)) else {
+        let Some(channel) = self.by_connection.get(&connection).and_then(|key| self.channels.get_mut(key))
+        else {
             return;
         };
         channel.is_open = true;
@@ -139,7 +147,9 @@ impl Channels {
         self.deadlines.cancel(&(key, asked.correlation_id));
         let finished = |result| Finished { caller: key.0, id: asked.id, from: key.1, result };
         match wire::decode_response(asked.api_key, asked.version, frame) {
-            Ok((correlation_id, response)) if correlation_id == asked.correlation_id => vec![finished(Ok(response))],
+            Ok((correlation_id, response)) if correlation_id == asked.correlation_id => {
+                vec![finished(Ok(response))]
+            }
             _ => {
                 let mut over = vec![finished(Err(CallError::Unreadable))];
                 over.extend(self.close(key, CallError::Disconnected, out));
@@ -152,7 +162,10 @@ impl Channels {
     pub fn expire(&mut self, now: Instant, out: &mut Effects) -> Vec<Finished> {
         let mut over = Vec::new();
         while let Some((key, correlation_id)) = self.deadlines.pop_due(now) {
-            let late = self.channels.get(&key).and_then(|c| c.in_flight.iter().find(|f| f.correlation_id == correlation_id));
+            let late = self
+                .channels
+                .get(&key)
+                .and_then(|c| c.in_flight.iter().find(|f| f.correlation_id == correlation_id));
             let late = late.map(|f| f.id);
             for mut finished in self.close(key, CallError::Disconnected, out) {
                 if Some(finished.id) == late {

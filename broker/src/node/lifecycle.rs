@@ -13,7 +13,9 @@ use crate::metadata::listener_name;
 use crate::rpc::{Call, CallResult, Caller, Outbox};
 use crate::time::{Duration, Instant};
 use crate::trace::Observation;
-use crate::wire::messages::broker_registration_request::{BrokerRegistrationRequest, Feature, Listener as WireListener};
+use crate::wire::messages::broker_registration_request::{
+    BrokerRegistrationRequest, Feature, Listener as WireListener,
+};
 use crate::wire::messages::{BrokerHeartbeatRequest, BrokerId};
 use crate::wire::{ErrorCode, NO_ERROR, Request, Response, StrBytes};
 
@@ -77,7 +79,12 @@ pub struct Lifecycle {
 
 impl Lifecycle {
     /// A broker that just booted. `previous_broker_epoch` is that of its last clean shutdown, -1 if it was not clean.
-    pub fn new(config: &NodeConfig, incarnation_id: Uuid, previous_broker_epoch: BrokerEpoch, now: Instant) -> Self {
+    pub fn new(
+        config: &NodeConfig,
+        incarnation_id: Uuid,
+        previous_broker_epoch: BrokerEpoch,
+        now: Instant,
+    ) -> Self {
         Lifecycle {
             node_id: config.node_id,
             cluster_id: StrBytes::from_string(config.cluster_id.clone()),
@@ -152,7 +159,13 @@ impl Lifecycle {
     }
 
     /// The controller answered, or did not.
-    pub fn handle_result(&mut self, id: u64, result: CallResult, now: Instant, out: &mut Outbox) -> LifecycleEvent {
+    pub fn handle_result(
+        &mut self,
+        id: u64,
+        result: CallResult,
+        now: Instant,
+        out: &mut Outbox,
+    ) -> LifecycleEvent {
         if self.waiting_for != Some(id) {
             return LifecycleEvent::None;
         }
@@ -230,10 +243,7 @@ impl Lifecycle {
             .with_broker_id(BrokerId(self.node_id.0))
             .with_cluster_id(self.cluster_id.clone())
             .with_incarnation_id(self.incarnation_id)
-            .with_listeners(vec![
-                listener(Listener::Client),
-                listener(Listener::Replication),
-            ])
+            .with_listeners(vec![listener(Listener::Client), listener(Listener::Replication)])
             .with_features(vec![
                 Feature::default()
                     .with_name(StrBytes::from_static_str("metadata.version"))

@@ -81,7 +81,9 @@ impl Node {
                 let finished = self.channels.received(connection, frame, out);
                 self.finish_calls(finished, now, disk);
             }
-            Input::FrameReceived { connection, frame } => self.request_received(connection, frame, now, disk, out),
+            Input::FrameReceived { connection, frame } => {
+                self.request_received(connection, frame, now, disk, out)
+            }
             Input::TimerDue => self.timer_due(now, disk, out),
             Input::DiskSynced { token, result } => self.disk_synced(token, &result, now, disk),
             Input::ShutdownRequested => {
@@ -153,7 +155,13 @@ impl Node {
         }
     }
 
-    fn disk_synced(&mut self, token: SyncToken, result: &Result<(), DiskError>, now: Instant, disk: &mut dyn Disk) {
+    fn disk_synced(
+        &mut self,
+        token: SyncToken,
+        result: &Result<(), DiskError>,
+        now: Instant,
+        disk: &mut dyn Disk,
+    ) {
         if self.raft.handle_synced(token, result, now, disk, &mut self.outbox) {
             return;
         }

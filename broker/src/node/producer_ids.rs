@@ -6,7 +6,9 @@ use crate::ids::{BrokerEpoch, NodeId, ProducerId};
 use crate::io::Listener;
 use crate::rpc::{Call, CallResult, Caller, Outbox, ReplyTo};
 use crate::time::{Duration, Instant};
-use crate::wire::messages::{AllocateProducerIdsRequest, BrokerId, InitProducerIdRequest, InitProducerIdResponse};
+use crate::wire::messages::{
+    AllocateProducerIdsRequest, BrokerId, InitProducerIdRequest, InitProducerIdResponse,
+};
 use crate::wire::{ErrorCode, NO_ERROR, Response};
 
 /// Calls of this room count upwards from here, so that they differ from other calls of [`Caller::Forward`].
@@ -63,14 +65,16 @@ impl ProducerIds {
     /// Asks for a block if somebody waits and none is on its way.
     pub fn poll(&mut self, controller: Option<NodeId>, epoch: BrokerEpoch, now: Instant, out: &mut Outbox) {
         let is_late = self.retry_at.is_none_or(|at| at <= now);
-        let (Some(to), false, None, true) = (controller, self.waiting.is_empty(), self.in_flight, is_late) else {
+        let (Some(to), false, None, true) = (controller, self.waiting.is_empty(), self.in_flight, is_late)
+        else {
             return;
         };
         self.next_call += 1;
         self.in_flight = Some(self.next_call);
         self.retry_at = None;
-        let request =
-            AllocateProducerIdsRequest::default().with_broker_id(BrokerId(self.node_id.0)).with_broker_epoch(epoch);
+        let request = AllocateProducerIdsRequest::default()
+            .with_broker_id(BrokerId(self.node_id.0))
+            .with_broker_epoch(epoch);
         out.call(Call {
             caller: Caller::Forward,
             id: self.next_call,
@@ -88,7 +92,9 @@ impl ProducerIds {
         }
         self.in_flight = None;
         match result {
-            Ok(Response::AllocateProducerIds(block)) if block.error_code == NO_ERROR && block.producer_id_len > 0 => {
+            Ok(Response::AllocateProducerIds(block))
+                if block.error_code == NO_ERROR && block.producer_id_len > 0 =>
+            {
                 self.next = block.producer_id_start.0;
                 self.end = self.next + i64::from(block.producer_id_len);
                 self.serve(out);
@@ -105,7 +111,8 @@ impl ProducerIds {
     fn serve(&mut self, out: &mut Outbox) {
         while self.next < self.end {
             let Some(to) = self.waiting.pop_front() else { return };
-            let response = InitProducerIdResponse::default().with_producer_id(self.next.into()).with_producer_epoch(0);
+            let response =
+                InitProducerIdResponse::default().with_producer_id(self.next.into()).with_producer_epoch(0);
             self.next += 1;
             out.reply(to, response);
         }

@@ -23,14 +23,30 @@ pub(super) fn is_offered(listener: Listener, api_key: ApiKey) -> bool {
     match listener {
         Listener::Client => matches!(
             api_key,
-            Produce | Fetch | ListOffsets | Metadata | ApiVersions | CreateTopics | DeleteTopics | InitProducerId
-                | OffsetForLeaderEpoch | DescribeCluster
+            Produce
+                | Fetch
+                | ListOffsets
+                | Metadata
+                | ApiVersions
+                | CreateTopics
+                | DeleteTopics
+                | InitProducerId
+                | OffsetForLeaderEpoch
+                | DescribeCluster
         ),
         Listener::Replication => matches!(api_key, Fetch | ListOffsets | OffsetForLeaderEpoch | ApiVersions),
         Listener::Controller => matches!(
             api_key,
-            Vote | BeginQuorumEpoch | EndQuorumEpoch | Fetch | AlterPartition | BrokerRegistration | BrokerHeartbeat
-                | AllocateProducerIds | CreateTopics | DeleteTopics | ApiVersions
+            Vote | BeginQuorumEpoch
+                | EndQuorumEpoch
+                | Fetch
+                | AlterPartition
+                | BrokerRegistration
+                | BrokerHeartbeat
+                | AllocateProducerIds
+                | CreateTopics
+                | DeleteTopics
+                | ApiVersions
         ),
     }
 }
@@ -38,7 +54,14 @@ pub(super) fn is_offered(listener: Listener, api_key: ApiKey) -> bool {
 impl Node {
     /// Hands a request to the component that answers it. A request that its listener does not offer, or whose component
     /// this node lacks, closes the connection (as Kafka's `SocketServer` does).
-    pub(super) fn route(&mut self, to: ReplyTo, request: Request, now: Instant, disk: &mut dyn Disk, out: &mut Outbox) {
+    pub(super) fn route(
+        &mut self,
+        to: ReplyTo,
+        request: Request,
+        now: Instant,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) {
         if !is_offered(to.listener, to.api_key) {
             return out.list.push(Outgoing::Disconnect { to });
         }
@@ -58,31 +81,51 @@ impl Node {
     ) {
         match request {
             Request::ApiVersions(_) => out.reply(to, api::api_versions(to.listener)),
-            Request::Vote(_) | Request::BeginQuorumEpoch(_) | Request::EndQuorumEpoch(_) | Request::Fetch(_) => {
+            Request::Vote(_)
+            | Request::BeginQuorumEpoch(_)
+            | Request::EndQuorumEpoch(_)
+            | Request::Fetch(_) => {
                 self.raft.handle_request(to, request, now, disk, out);
             }
             _ => match &mut self.controller {
-                Some(controller) => Controller::handle_request(controller, to, request, now, &mut self.raft, out),
+                Some(controller) => {
+                    Controller::handle_request(controller, to, request, now, &mut self.raft, out)
+                }
                 None => out.list.push(Outgoing::Disconnect { to }),
             },
         }
     }
 
-    fn route_to_broker(&mut self, to: ReplyTo, request: Request, now: Instant, disk: &mut dyn Disk, out: &mut Outbox) {
+    fn route_to_broker(
+        &mut self,
+        to: ReplyTo,
+        request: Request,
+        now: Instant,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) {
         let Some(broker) = &mut self.broker else { return out.list.push(Outgoing::Disconnect { to }) };
         match request {
             Request::Produce(request) => broker.replica.produce(to, *request, &broker.image, now, disk, out),
             Request::Fetch(request) => broker.replica.fetch(to, *request, &broker.image, now, disk, out),
-            Request::ListOffsets(request) => broker.replica.list_offsets(to, *request, &broker.image, disk, out),
+            Request::ListOffsets(request) => {
+                broker.replica.list_offsets(to, *request, &broker.image, disk, out)
+            }
             Request::OffsetForLeaderEpoch(request) => {
                 broker.replica.offset_for_leader_epoch(to, *request, &broker.image, out);
             }
             Request::ApiVersions(_) => out.reply(to, api::api_versions(to.listener)),
             Request::Metadata(request) => {
-                out.reply(to, api::metadata(&request, to.api_version, &self.config.cluster_id, &broker.image));
+                out.reply(
+                    to,
+                    api::metadata(&request, to.api_version, &self.config.cluster_id, &broker.image),
+                );
             }
             Request::DescribeCluster(request) => {
-                out.reply(to, api::describe_cluster(&request, &self.config, &broker.image, broker.controller));
+                out.reply(
+                    to,
+                    api::describe_cluster(&request, &self.config, &broker.image, broker.controller),
+                );
             }
             Request::InitProducerId(request) => {
                 broker.producer_ids.init(to, &request, out);

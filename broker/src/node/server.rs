@@ -151,7 +151,9 @@ mod tests {
     fn pipelined_requests_wait_for_the_answer_before_them() {
         let (mut server, connection) = server();
         let mut out = Effects::default();
-        let Next::Request { to, .. } = server.received(connection, frame(1), &mut out) else { panic!("first") };
+        let Next::Request { to, .. } = server.received(connection, frame(1), &mut out) else {
+            panic!("first")
+        };
         assert!(matches!(server.received(connection, frame(2), &mut out), Next::Nothing));
         assert!(matches!(server.next(connection, &mut out), Next::Nothing));
         server.reply(to, &ApiVersionsResponse::default().into(), &mut out);

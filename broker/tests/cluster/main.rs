@@ -60,7 +60,9 @@ fn an_acknowledged_record_survives_the_crash_of_its_leader() {
     let old = leader_of(&mut cluster, NodeId(0), "orders").expect("a leader");
     let topic_id = cluster.topic_id(old, "orders");
     for _ in 0..5 {
-        let Some(Response::Produce(response)) = cluster.ask(old, produce(topic_id, -1, b"x")) else { panic!() };
+        let Some(Response::Produce(response)) = cluster.ask(old, produce(topic_id, -1, b"x")) else {
+            panic!()
+        };
         assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
     }
     cluster.crash(old);

@@ -123,7 +123,8 @@ impl Cluster {
 
     /// Carries out the next event up to `until`.
     fn advance(&mut self, until: Instant) -> bool {
-        let timer = self.processes.iter().filter_map(|(id, p)| Some((p.node.as_ref()?.next_deadline()?, *id))).min();
+        let timer =
+            self.processes.iter().filter_map(|(id, p)| Some((p.node.as_ref()?.next_deadline()?, *id))).min();
         let event = self.queue.first_key_value().map(|(key, _)| *key);
         match (event, timer) {
             (Some((at, _)), Some((due, id))) if due.max(self.now) < at => self.timer(due, id, until),
@@ -181,7 +182,9 @@ impl Cluster {
                         self.post(node, LATENCY, Input::FrameReceived { connection, frame });
                     }
                 }
-                Effect::Observe(Observation::ControllerActive { active: true, .. }) => self.active = Some(from),
+                Effect::Observe(Observation::ControllerActive { active: true, .. }) => {
+                    self.active = Some(from)
+                }
                 Effect::Observe(_) => {}
                 Effect::Halt { reason } => panic!("{from} halted: {reason}"),
             }
@@ -193,7 +196,11 @@ impl Cluster {
     }
 
     fn connect(&mut self, from: End, to: &Address) {
-        let peer = self.processes.iter().find(|(_, p)| p.config.host == to.host && p.node.is_some()).map(|(id, _)| *id);
+        let peer = self
+            .processes
+            .iter()
+            .find(|(_, p)| p.config.host == to.host && p.node.is_some())
+            .map(|(id, _)| *id);
         let listener = Listener::of_port(to.port);
         let (Some(peer), Some(listener)) = (peer, listener) else {
             return self.post(from.0, LATENCY, Input::ConnectionClosed { connection: from.1 });
@@ -267,11 +274,19 @@ pub fn fetch(topic_id: TopicId, offset: i64) -> Request {
         .with_current_leader_epoch(-1)
         .with_partition_max_bytes(1 << 20);
     let topic = FetchTopic::default().with_topic_id(topic_id).with_partitions(vec![partition]);
-    FetchRequest::default().with_max_wait_ms(500).with_min_bytes(1).with_max_bytes(1 << 20).with_topics(vec![topic]).into()
+    FetchRequest::default()
+        .with_max_wait_ms(500)
+        .with_min_bytes(1)
+        .with_max_bytes(1 << 20)
+        .with_topics(vec![topic])
+        .into()
 }
 
 pub fn list_end_offset(topic: &str) -> Request {
-    let partition = ListOffsetsPartition::default().with_partition_index(0).with_timestamp(-1).with_current_leader_epoch(-1);
+    let partition = ListOffsetsPartition::default()
+        .with_partition_index(0)
+        .with_timestamp(-1)
+        .with_current_leader_epoch(-1);
     let topic = ListOffsetsTopic::default().with_name(name(topic)).with_partitions(vec![partition]);
     ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_topics(vec![topic]).into()
 }
@@ -283,15 +298,21 @@ pub fn listed_offset(response: Response) -> Option<i64> {
 }
 
 pub fn init_producer_id() -> Request {
-    InitProducerIdRequest::default().with_transactional_id(None).with_producer_id((-1).into()).with_producer_epoch(-1).into()
+    InitProducerIdRequest::default()
+        .with_transactional_id(None)
+        .with_producer_id((-1).into())
+        .with_producer_epoch(-1)
+        .into()
 }
 
 pub fn values(records: Option<Bytes>) -> Vec<Vec<u8>> {
     batches(records.unwrap_or_default())
         .flat_map(|batch| {
             let batch = batch.expect("whole batches");
-            batch.records().map(|r| r.expect("whole records").value.unwrap_or_default().to_vec()).collect::<Vec<_>>()
+            batch
+                .records()
+                .map(|r| r.expect("whole records").value.unwrap_or_default().to_vec())
+                .collect::<Vec<_>>()
         })
         .collect()
 }
-

@@ -48,13 +48,17 @@ pub enum Format {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run one scenario: one seed, or a range of seeds.
-    #[command(after_help = "Examples:\n  kafkasim run scenarios/quickstart.toml\n  kafkasim run quickstart --seeds 1..20\n  kafkasim run recipes/P05-unclean-election --variant safe --seed 7 --format json")]
+    #[command(
+        after_help = "Examples:\n  kafkasim run scenarios/quickstart.toml\n  kafkasim run quickstart --seeds 1..20\n  kafkasim run recipes/P05-unclean-election --variant safe --seed 7 --format json"
+    )]
     Run(RunArgs),
     /// Run every scenario of a directory, all variants, over a range of seeds.
     #[command(after_help = "Example:\n  kafkasim suite scenarios --seeds 1..3 -j 2")]
     Suite(SuiteArgs),
     /// See a run again: from its report, or from a scenario and a seed.
-    #[command(after_help = "Examples:\n  kafkasim replay kafkasim-out/quickstart/seed-1/report.json\n  kafkasim replay quickstart --seed 1 --until 12s --trace info")]
+    #[command(
+        after_help = "Examples:\n  kafkasim replay kafkasim-out/quickstart/seed-1/report.json\n  kafkasim replay quickstart --seed 1 --until 12s --trace info"
+    )]
     Replay(ReplayArgs),
     /// List what exists: scenarios, checks, faults, defects, configs.
     List(ListArgs),

@@ -66,7 +66,9 @@ impl Exit {
         match self {
             Exit::AsExpected => "everything as expected",
             Exit::Unexpected => "an unexpected violation, or an expected one that is absent",
-            Exit::Inconclusive => "inconclusive: a fault never fired, a goal was not reached, a budget ran out",
+            Exit::Inconclusive => {
+                "inconclusive: a fault never fired, a goal was not reached, a budget ran out"
+            }
             Exit::Nondeterminism => "nondeterminism: the same seed gave two different runs",
             Exit::NothingSelected => "nothing selected to run",
             Exit::Usage => "usage: the command line makes no sense",
