@@ -173,7 +173,7 @@ pub(super) fn draw<T: Scalar>(value: &Value<T>, stream: &mut ChaCha8Rng) -> T {
         Value::Uniform { min, max } => T::of(between(min.number(), max.number(), stream)),
         Value::LogUniform { min, max } => {
             let (low, high) = (min.number().max(1), max.number().max(1));
-            let exponent = (log2(high) - log2(low)) * i128::from(stream.next_u32()) >> BITS;
+            let exponent = ((log2(high) - log2(low)) * i128::from(stream.next_u32())) >> BITS;
             T::of(scaled_power(low, exponent).clamp(low, high))
         }
         Value::Choice(values) => match values.get(below(values.len() as u64, stream) as usize) {

@@ -1,0 +1,87 @@
+//! A world without machines: remembers what was done to it.
+
+use broker::io::Input;
+use broker::time::Instant;
+
+use crate::plan::HostId;
+use crate::trace::CrashMode;
+use crate::world::{Control, Cut, CutId, HostState, LinkEffect};
+
+/// Fake [`Control`]: states only.
+#[derive(Debug, Default)]
+pub struct FakeControl {
+    pub now: Instant,
+    pub states: Vec<HostState>,
+    pub cuts: Vec<(u64, Cut)>,
+    pub effects: Vec<(u64, LinkEffect)>,
+    pub wakes: Vec<Instant>,
+    pub told: Vec<HostId>,
+    pub is_ended: bool,
+    next_cut: u64,
+}
+
+impl FakeControl {
+    pub fn new(hosts: usize) -> FakeControl {
+        FakeControl { states: vec![HostState::Up; hosts], ..FakeControl::default() }
+    }
+
+    fn shift(&mut self, host: HostId, from: &[HostState], to: HostState) -> bool {
+        let state = &mut self.states[host.0 as usize];
+        let changes = from.contains(state);
+        if changes {
+            *state = to;
+        }
+        changes
+    }
+
+    fn id(&mut self) -> u64 {
+        self.next_cut += 1;
+        self.next_cut
+    }
+}
+
+impl Control for FakeControl {
+    fn now(&self) -> Instant {
+        self.now
+    }
+    fn state(&self, host: HostId) -> HostState {
+        self.states[host.0 as usize]
+    }
+    fn crash(&mut self, host: HostId, _mode: CrashMode) -> bool {
+        self.shift(host, &[HostState::Up, HostState::Paused], HostState::Down)
+    }
+    fn start(&mut self, host: HostId) -> bool {
+        self.shift(host, &[HostState::Down], HostState::Up)
+    }
+    fn pause(&mut self, host: HostId) -> bool {
+        self.shift(host, &[HostState::Up], HostState::Paused)
+    }
+    fn resume(&mut self, host: HostId) -> bool {
+        self.shift(host, &[HostState::Paused], HostState::Up)
+    }
+    fn cut(&mut self, cut: Cut) -> CutId {
+        let id = self.id();
+        self.cuts.push((id, cut));
+        CutId(id)
+    }
+    fn degrade(&mut self, effect: LinkEffect) -> CutId {
+        let id = self.id();
+        self.effects.push((id, effect));
+        CutId(id)
+    }
+    fn heal(&mut self, id: CutId) -> bool {
+        let before = self.cuts.len() + self.effects.len();
+        self.cuts.retain(|(cut, _)| *cut != id.0);
+        self.effects.retain(|(effect, _)| *effect != id.0);
+        self.cuts.len() + self.effects.len() < before
+    }
+    fn tell(&mut self, host: HostId, _input: Input) {
+        self.told.push(host);
+    }
+    fn wake_at(&mut self, at: Instant) {
+        self.wakes.push(at);
+    }
+    fn end_run(&mut self) {
+        self.is_ended = true;
+    }
+}

@@ -1,0 +1,98 @@
+//! One strike of one fault: its verb, its victims, and the limits of random strikes.
+
+use scenarios::model::Verb;
+
+use super::held::{Held, Undo};
+use super::target::{Bindings, resolve};
+use super::{ClusterView, heal, network, process};
+use crate::plan::{HostId, Plan};
+use crate::seed::ChaCha8Rng;
+use crate::world::Control;
+
+/// A kind of fault.
+pub struct Family {
+    /// The verb that scenario files use.
+    pub verb: &'static str,
+    /// One line.
+    pub about: &'static str,
+    pub(super) strike: fn(&mut Strike<'_>) -> Struck,
+}
+
+/// Every kind of fault.
+pub const FAMILIES: &[Family] = &[
+    Family { verb: "crash", about: "the process dies, or the machine loses power", strike: process::crash },
+    Family { verb: "restart", about: "machines that are down boot", strike: process::restart },
+    Family { verb: "pause", about: "the process stops and keeps its memory", strike: process::pause },
+    Family {
+        verb: "partition",
+        about: "links are cut, one way or both, all traffic or one class",
+        strike: network::cut,
+    },
+    Family { verb: "link", about: "links become slow or lossy", strike: network::degrade },
+    Family { verb: "heal", about: "what faults still hold is undone", strike: heal::heal },
+];
+
+/// What a verb has at hand.
+pub(super) struct Strike<'a> {
+    pub verb: &'a Verb,
+    pub plan: &'a Plan,
+    pub view: &'a ClusterView,
+    pub bindings: &'a Bindings,
+    pub held: &'a mut Held,
+    pub control: &'a mut dyn Control,
+    pub dice: &'a mut ChaCha8Rng,
+    /// A random strike: it must leave standing what the plan's limits say.
+    pub is_chaos: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Struck {
+    /// Nobody has the role.
+    NoTarget,
+    /// It changed nothing.
+    NoEffect,
+    /// A random strike that would have broken too much.
+    Skipped,
+    /// It struck.
+    Did { targets: Vec<HostId>, what: String, undo: Vec<Undo>, isolated: Vec<HostId> },
+}
+
+impl Strike<'_> {
+    /// Who a target of the verb means now.
+    pub fn resolve(&mut self, target: &scenarios::model::Target) -> Vec<HostId> {
+        resolve(target, self.plan, self.view, self.bindings, self.dice)
+    }
+
+    /// Names for people.
+    pub fn names(&self, hosts: &[HostId]) -> String {
+        let names: Vec<&str> = hosts.iter().map(|host| self.plan.host_name(*host)).collect();
+        names.join(", ")
+    }
+
+    /// May a random strike take these machines out as well?
+    pub fn is_allowed(&self, victims: &[HostId]) -> bool {
+        if !self.is_chaos {
+            return true;
+        }
+        let out = |host: &HostId| victims.contains(host) || self.held.is_impaired(*host, self.control);
+        let brokers_out = self.plan.brokers().iter().filter(|host| out(host)).count();
+        let hits_broker = self.plan.brokers().iter().any(|host| victims.contains(host));
+        let controllers = self.plan.controllers();
+        let hits_controller = controllers.iter().any(|host| victims.contains(host));
+        let controllers_in = controllers.iter().filter(|host| !out(host)).count();
+        let keeps_quorum = controllers_in * 2 > controllers.len();
+        let limits = self.plan.limits;
+        (!hits_broker || brokers_out <= limits.max_down as usize)
+            && (!hits_controller || !limits.keep_quorum || keeps_quorum)
+    }
+
+    /// Carries the verb out.
+    pub fn carry_out(&mut self) -> Struck {
+        let word = self.verb.word();
+        match FAMILIES.iter().find(|family| family.verb == word) {
+            Some(family) => (family.strike)(self),
+            None => Struck::NoEffect,
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! Stories of the nemesis against a world that only remembers.
+
+use broker::ids::{LogId, NodeId, TopicId, TopicPartition};
+use broker::time::Instant;
+use broker::trace::{Election, MetadataFact, Observation, PartitionFact};
+use scenarios::model::*;
+
+use super::fake::FakeControl;
+use super::*;
+use crate::history::{Acks, HistoryEvent, Value as RecordValue};
+use crate::plan::{FaultScope, HostId, Plan, PlannedFault, PlannedTrigger, tests::scenario};
+use crate::seed::Seed;
+use crate::trace::{CrashMode as How, Fact, StopKind, WorldFact};
+use crate::world::{Control, HostState};
+
+const SECOND: u64 = 1_000_000;
+
+fn orders(index: u32) -> PartitionRef {
+    PartitionRef { topic: "orders".into(), partition: PartitionIndex::One(index) }
+}
+
+fn all_orders() -> PartitionRef {
+    PartitionRef { topic: "orders".into(), partition: PartitionIndex::All }
+}
+
+fn crash(target: Target) -> Verb {
+    Verb::Crash { target, mode: CrashMode::Process, bind: Some("victim".into()) }
+}
+
+fn fault(id: &str, trigger: PlannedTrigger, verb: Verb) -> PlannedFault {
+    let stream = format!("fault/{id}");
+    PlannedFault {
+        id: id.into(),
+        stream,
+        is_chaos: false,
+        scope: FaultScope::Run,
+        trigger,
+        verb,
+        hold_us: None,
+    }
+}
+
+fn at(seconds: u64) -> PlannedTrigger {
+    PlannedTrigger::At { at_us: seconds * SECOND }
+}
+
+fn when(condition: Condition) -> PlannedTrigger {
+    PlannedTrigger::When { condition, once: true, within_us: None }
+}
+
+fn compare(left: Measure, op: Compare, right: Operand) -> Condition {
+    Condition::Compare { left: Operand::Measure(left), op, right }
+}
+
+/// A director, a view and a world; facts of the director and of the world go into the view as a run does it.
+struct Story {
+    director: Director,
+    view: ClusterView,
+    world: FakeControl,
+    facts: Vec<WorldFact>,
+    offset: i64,
+}
+
+impl Story {
+    fn new(faults: Vec<PlannedFault>) -> Story {
+        Story::with(faults, false)
+    }
+
+    fn with(faults: Vec<PlannedFault>, is_inert: bool) -> Story {
+        let mut plan = Plan::draw_scenario(&scenario(), "", Seed(1)).unwrap();
+        plan.faults = faults;
+        let mut story = Story {
+            director: Director::new(&plan, is_inert),
+            view: ClusterView::new(&plan),
+            world: FakeControl::new(plan.hosts.len()),
+            facts: Vec::new(),
+            offset: 0,
+        };
+        for (host, _) in plan.hosts() {
+            story.tell(Some(host), Fact::World(WorldFact::Started { incarnation: 0 }));
+        }
+        story.lead(0, 0, &[0, 1, 2]);
+        story.lead(1, 1, &[0, 1, 2]);
+        story
+    }
+
+    fn tell(&mut self, host: Option<HostId>, fact: Fact) {
+        self.view.observe(host, &fact);
+        self.settle_down();
+    }
+
+    fn settle_down(&mut self) {
+        loop {
+            let change = self.view.take_change();
+            let facts = self.director.step(&self.view, change, &mut self.world);
+            for fact in &facts {
+                self.view.observe(None, &Fact::World(fact.clone()));
+            }
+            if facts.is_empty() {
+                return;
+            }
+            self.facts.extend(facts);
+        }
+    }
+
+    fn lead(&mut self, partition: i32, leader: i32, isr: &[i32]) {
+        self.offset += 1;
+        let log =
+            LogId { partition: TopicPartition::new("orders", partition), topic_id: TopicId::from_u128(7) };
+        let state = PartitionFact {
+            leader: (leader >= 0).then_some(NodeId(leader)),
+            leader_epoch: self.offset as i32,
+            partition_epoch: 0,
+            replicas: vec![NodeId(partition), NodeId((partition + 1) % 3), NodeId((partition + 2) % 3)],
+            isr: isr.iter().map(|id| NodeId(*id)).collect(),
+            min_isr: 2,
+        };
+        let fact = MetadataFact::PartitionChanged { log, election: Election::Clean, state };
+        let offset = self.offset;
+        self.tell(Some(HostId(0)), Fact::Node(Observation::MetadataCommitted { offset, fact }));
+    }
+
+    fn ack(&mut self, records: u64) {
+        let partition = TopicPartition::new("orders", 0);
+        let values = (0..records).map(|n| RecordValue::new(1, n)).collect();
+        let acked = HistoryEvent::Acked {
+            partition,
+            acks: Acks::All,
+            is_idempotent: true,
+            base_offset: Some(0),
+            values,
+        };
+        self.tell(Some(HostId(4)), Fact::Client(acked));
+    }
+
+    fn wait(&mut self, seconds: u64) {
+        let target = Instant(self.world.now.0 + seconds * SECOND);
+        // Alarms in between ring at their time.
+        loop {
+            let wakes = self.world.wakes.iter().copied().filter(|at| *at > self.world.now && *at <= target);
+            self.world.now = wakes.min().unwrap_or(target);
+            self.settle_down();
+            if self.world.now == target {
+                return;
+            }
+        }
+    }
+
+    fn fired(&self) -> Vec<(&str, &[HostId])> {
+        let fired = self.facts.iter().filter_map(|fact| match fact {
+            WorldFact::FaultFired { id, targets, .. } => Some((id.as_str(), targets.as_slice())),
+            _ => None,
+        });
+        fired.collect()
+    }
+
+    fn phases(&self) -> Vec<&str> {
+        self.director.phases().iter().map(|phase| phase.name.as_str()).collect()
+    }
+}
+
+#[test]
+fn roles_are_resolved_when_the_fault_strikes_and_pinned() {
+    let mut story = Story::new(vec![
+        fault("kill", at(10), crash(Target::Leader(orders(0)))),
+        fault("back", at(20), Verb::Restart { target: Target::Bound("victim".into()) }),
+    ]);
+    story.lead(0, 2, &[0, 1, 2]);
+    story.wait(11);
+    story.lead(0, 1, &[0, 1]);
+    assert_eq!(story.world.states[2], HostState::Down);
+    story.wait(10);
+    assert_eq!(story.fired(), [("kill", &[HostId(2)][..]), ("back", &[HostId(2)][..])]);
+    assert_eq!(story.world.states[2], HostState::Up);
+    assert_eq!(story.director.unfired(), []);
+}
+
+#[test]
+fn sets_and_draws_mean_who_they_say() {
+    let plan = Plan::draw_scenario(&scenario(), "", Seed(1)).unwrap();
+    let story = Story::new(Vec::new());
+    let who = |target: Target| {
+        let mut dice = Seed(1).stream("test");
+        resolve(&target, &plan, &story.view, &Bindings::new(), &mut dice)
+    };
+    let hosts = |ids: &[u32]| ids.iter().map(|id| HostId(*id)).collect::<Vec<_>>();
+    let boxed = Box::new;
+    assert_eq!(who(Target::Follower(orders(0))), hosts(&[1, 2]));
+    assert_eq!(who(Target::Replica(orders(1), 2)), hosts(&[0]));
+    assert_eq!(who(Target::PreferredLeader(orders(1))), hosts(&[1]));
+    assert_eq!(who(Target::NonIsr(orders(0))), hosts(&[]));
+    assert_eq!(who(Target::Leader(all_orders())), hosts(&[0, 1]));
+    assert_eq!(who(Target::Minus(boxed(Target::Brokers), boxed(Target::Leader(orders(0))))), hosts(&[1, 2]));
+    assert_eq!(
+        who(Target::Intersection(boxed(Target::Rack("a".into())), boxed(Target::Broker(1)))),
+        hosts(&[1])
+    );
+    assert_eq!(who(Target::Clients), hosts(&[4, 5, 6]));
+    assert_eq!(who(Target::ActiveController), hosts(&[]));
+    let drawn = who(Target::Random { count: 2, of: boxed(Target::Brokers) });
+    assert_eq!(drawn.len(), 2);
+    assert_eq!(who(Target::Random { count: 9, of: boxed(Target::Brokers) }), hosts(&[0, 1, 2]));
+}
+
+#[test]
+fn conditions_read_the_committed_state() {
+    let plan = Plan::draw_scenario(&scenario(), "", Seed(1)).unwrap();
+    let mut story = Story::new(Vec::new());
+    story.lead(0, 0, &[0, 2]);
+    story.lead(1, -1, &[1]);
+    let now = Instant(5 * SECOND);
+    let is = |condition: Condition| holds(&condition, &plan, &story.view, &Bindings::new(), now);
+    use Compare::*;
+    assert!(is(compare(Measure::IsrSize(orders(0)), Equal, Operand::Int(2))));
+    assert!(is(compare(Measure::Isr(orders(0)), Equal, Operand::Set(vec![0, 2]))));
+    assert!(is(compare(Measure::Leader(orders(1)), Equal, Operand::None)));
+    assert!(!is(compare(Measure::Leader(orders(0)), Equal, Operand::None)));
+    assert!(is(compare(Measure::IsrSize(all_orders()), LessOrEqual, Operand::Int(2))));
+    assert!(!is(compare(Measure::IsrSize(all_orders()), Equal, Operand::Int(2))), "a wildcard means all");
+    assert!(is(compare(Measure::Time, GreaterOrEqual, Operand::Duration(Micros(5 * SECOND)))));
+    assert!(
+        !is(compare(Measure::IsrSize(orders(9)), NotEqual, Operand::Int(7))),
+        "what is not there is false"
+    );
+    assert!(is(compare(Measure::State(Target::Brokers), Equal, Operand::State(NodeState::Running))));
+    assert!(!is(Condition::AllIsrFull));
+    assert!(is(Condition::Not(Box::new(Condition::And(vec![Condition::AllIsrFull])))));
+}
+
+#[test]
+fn a_stale_controller_does_not_turn_the_view_back() {
+    let mut story = Story::new(Vec::new());
+    story.lead(0, 2, &[2]);
+    let stale = story.offset - 1;
+    let log = LogId { partition: TopicPartition::new("orders", 0), topic_id: TopicId::from_u128(7) };
+    let state = PartitionFact {
+        leader: Some(NodeId(1)),
+        leader_epoch: 1,
+        partition_epoch: 0,
+        replicas: vec![NodeId(0)],
+        isr: vec![NodeId(1)],
+        min_isr: 1,
+    };
+    let fact = MetadataFact::PartitionChanged { log, election: Election::Clean, state };
+    story.tell(Some(HostId(1)), Fact::Node(Observation::MetadataCommitted { offset: stale, fact }));
+    assert_eq!(story.view.partition(&TopicPartition::new("orders", 0)).unwrap().leader, Some(NodeId(2)));
+}
+
+#[test]
+fn when_strikes_in_the_very_event_and_once() {
+    let shrunk = compare(Measure::IsrSize(orders(0)), Compare::Less, Operand::Int(3));
+    let mut story = Story::new(vec![fault("kill", when(shrunk), crash(Target::Leader(orders(0))))]);
+    story.wait(5);
+    assert_eq!(story.fired(), []);
+    story.lead(0, 1, &[1, 2]);
+    assert_eq!(story.fired(), [("kill", &[HostId(1)][..])]);
+    story.lead(0, 2, &[0, 1, 2]);
+    story.lead(0, 2, &[2]);
+    assert_eq!(story.fired().len(), 1);
+}
+
+#[test]
+fn a_condition_that_comes_too_late_leaves_the_fault_unfired() {
+    let shrunk = compare(Measure::IsrSize(orders(0)), Compare::Less, Operand::Int(3));
+    let trigger = PlannedTrigger::When { condition: shrunk, once: true, within_us: Some(10 * SECOND) };
+    let mut story = Story::new(vec![fault("kill", trigger, crash(Target::Broker(0)))]);
+    story.wait(11);
+    story.lead(0, 1, &[1]);
+    assert_eq!(story.fired(), []);
+    let unfired = story.director.unfired();
+    assert_eq!(unfired[0].reason, UnfiredReason::ConditionUnmet);
+    assert_eq!(unfired[0].detail, "when isr_size(orders/0) < 3 never came");
+}
+
+#[test]
+fn after_waits_for_the_hold_to_be_over_and_then_for_its_condition() {
+    let mut first = fault("first", at(10), crash(Target::Broker(0)));
+    first.hold_us = Some(5 * SECOND);
+    let acked = compare(Measure::AckedSince("first".into()), Compare::GreaterOrEqual, Operand::Int(50));
+    let trigger = PlannedTrigger::After { fault: "first".into(), condition: Some(acked), within_us: None };
+    let mut story = Story::new(vec![fault("second", trigger, crash(Target::Broker(1))), first]);
+    story.ack(1_000);
+    story.wait(12);
+    story.ack(60);
+    assert_eq!(story.fired().len(), 1, "the first one still holds");
+    assert_eq!(story.world.states[0], HostState::Down);
+    story.wait(4);
+    assert_eq!(story.world.states[0], HostState::Up, "restarted by itself");
+    assert_eq!(story.fired().len(), 2);
+    assert!(story.facts.contains(&WorldFact::FaultHealed { id: "first".into(), n: 1 }));
+}
+
+#[test]
+fn every_strikes_each_period_and_no_oftener_than_counted() {
+    let trigger = PlannedTrigger::Every { every_us: 10 * SECOND, jitter_us: SECOND, count: Some(3) };
+    let mut pause = fault("doze", trigger, Verb::Pause { target: Target::Broker(0), bind: None });
+    pause.hold_us = Some(2 * SECOND);
+    let mut story = Story::new(vec![pause]);
+    story.wait(9);
+    assert_eq!(story.fired().len(), 0);
+    story.wait(3);
+    assert_eq!(story.fired().len(), 1);
+    story.wait(70);
+    assert_eq!(story.fired().len(), 3);
+    assert_eq!(story.world.states[0], HostState::Up);
+}
+
+#[test]
+fn nobody_with_the_role_and_nothing_to_do_are_reported() {
+    let mut story = Story::new(vec![
+        fault("headless", at(10), crash(Target::ActiveController)),
+        fault("idle", at(10), Verb::Restart { target: Target::Broker(0) }),
+    ]);
+    story.wait(20);
+    let reasons: Vec<_> = story.director.unfired().into_iter().map(|unfired| unfired.reason).collect();
+    assert_eq!(reasons, [UnfiredReason::NoTarget, UnfiredReason::NoEffect]);
+}
+
+#[test]
+fn a_cut_has_directions_and_heals_alone() {
+    let isolate = |id: &str, one_way, links| {
+        let shape = PartitionShape::Isolate { isolate: Target::Broker(0), from: Some(Target::Brokers) };
+        fault(id, at(10), Verb::Partition { shape, one_way, links, bind: None })
+    };
+    let mut story = Story::new(vec![
+        isolate("in", Some(Direction::Inbound), Links::Replication),
+        isolate("both", None, Links::All),
+        fault("mend", at(20), Verb::Heal { heal: Heal::Faults(vec!["both".into()]) }),
+    ]);
+    story.wait(11);
+    assert_eq!(story.world.cuts.len(), 3);
+    assert_eq!(story.world.cuts[0].1.from, [HostId(1), HostId(2)]);
+    assert_eq!(story.world.cuts[0].1.to, [HostId(0)]);
+    story.wait(10);
+    assert_eq!(story.world.cuts.len(), 1);
+    assert_eq!(story.world.cuts[0].1.classes, [crate::world::TrafficClass::Replication]);
+}
+
+#[test]
+fn random_strikes_leave_standing_what_they_must() {
+    let strike = |id: &str, target| {
+        let mut strike = fault(id, at(10), crash(target));
+        strike.is_chaos = true;
+        strike
+    };
+    let (one, two) = (strike("c-1", Target::Broker(0)), strike("c-2", Target::Broker(1)));
+    let mut story = Story::new(vec![one, two]);
+    story.wait(11);
+    assert_eq!(story.fired().len(), 1, "max_down is one of three");
+    assert_eq!(story.director.skipped(), 1);
+    assert_eq!(story.director.unfired(), [], "a skipped strike is not a missed one");
+}
+
+#[test]
+fn an_isolated_node_counts_as_down_for_random_strikes() {
+    let shape = PartitionShape::Isolate { isolate: Target::Broker(2), from: None };
+    let mut strike = fault("c-1", at(11), crash(Target::Broker(0)));
+    strike.is_chaos = true;
+    let cut = Verb::Partition { shape, one_way: None, links: Links::All, bind: None };
+    let mut story = Story::new(vec![fault("cut", at(10), cut), strike]);
+    story.wait(12);
+    assert_eq!(story.fired().len(), 1);
+}
+
+#[test]
+fn phases_follow_each_other_and_settle_mends_everything() {
+    let mut story = Story::new(vec![fault("kill", at(10), crash(Target::Broker(0)))]);
+    assert_eq!(story.phases(), ["start", "run"], "full ISRs from the start");
+    story.wait(121);
+    assert_eq!(story.phases(), ["start", "run", "settle"]);
+    assert_eq!(story.world.states[0], HostState::Up);
+    assert_eq!(story.world.told, [HostId(4), HostId(5)], "producers stop");
+    assert!(!story.world.is_ended);
+    story.tell(Some(HostId(0)), Fact::Node(Observation::LogCreated { log: log(0) }));
+    story.tell(Some(HostId(0)), Fact::Node(Observation::LogCreated { log: log(1) }));
+    story.wait(5);
+    assert!(story.world.is_ended && story.director.is_settled());
+    assert!(story.director.phases().iter().all(|phase| phase.is_met && phase.end.is_some()));
+}
+
+fn log(partition: i32) -> LogId {
+    LogId { partition: TopicPartition::new("orders", partition), topic_id: TopicId::from_u128(7) }
+}
+
+#[test]
+fn a_cluster_that_does_not_settle_ends_unsettled() {
+    let mut story = Story::new(Vec::new());
+    story.wait(121);
+    story.tell(Some(HostId(0)), Fact::World(WorldFact::Stopped { kind: StopKind::Crash(How::Power) }));
+    story.wait(70);
+    assert!(story.world.is_ended && !story.director.is_settled());
+}
+
+#[test]
+fn inert_faults_do_nothing_and_say_so() {
+    let mut story = Story::with(vec![fault("kill", at(10), crash(Target::Broker(0)))], true);
+    story.wait(20);
+    assert_eq!(story.fired(), []);
+    assert_eq!(story.world.state(HostId(0)), HostState::Up);
+    assert_eq!(story.director.unfired()[0].reason, UnfiredReason::NoEffect);
+}
+
+#[test]
+fn every_verb_of_the_language_has_a_family() {
+    let words: Vec<&str> = FAMILIES.iter().map(|family| family.verb).collect();
+    assert_eq!(words, ["crash", "restart", "pause", "partition", "link", "heal"]);
+}

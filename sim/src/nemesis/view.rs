@@ -1,0 +1,365 @@
+//! What conditions and targets can see, folded from facts.
+
+use std::collections::BTreeMap;
+
+use broker::ids::{LogId, NodeId, Offset, TopicPartition};
+use broker::trace::{MetadataFact, Observation, PartitionFact};
+use scenarios::model::NodeState;
+
+use crate::history::HistoryEvent;
+use crate::plan::{HostId, HostKind, Plan};
+use crate::trace::{Fact, WorldFact};
+use crate::world::HostState;
+
+/// What kind of thing changed: a set of bits, so that a condition is looked at only when it can have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Change(u8);
+
+impl Change {
+    /// Nothing.
+    pub const NONE: Change = Change(0);
+    /// Leaders, ISRs, fencing, the controller.
+    pub const METADATA: Change = Change(1);
+    /// Ends and high watermarks of logs.
+    pub const OFFSETS: Change = Change(2);
+    /// Acknowledged records, and what clients wait for.
+    pub const CLIENTS: Change = Change(4);
+    /// Machines and faults.
+    pub const HOSTS: Change = Change(8);
+    /// World time passed a mark.
+    pub const TIME: Change = Change(16);
+    /// Everything.
+    pub const ALL: Change = Change(31);
+
+    /// Both.
+    pub fn and(self, other: Change) -> Change {
+        Change(self.0 | other.0)
+    }
+
+    /// Do they share anything?
+    pub fn touches(self, other: Change) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// One partition, as committed.
+#[derive(Debug, Clone)]
+struct Partition {
+    log: LogId,
+    state: PartitionFact,
+}
+
+/// One replica's log.
+#[derive(Debug, Clone, Copy, Default)]
+struct Replica {
+    high_watermark: Offset,
+    log_end: Offset,
+}
+
+/// What conditions and targets can see. Cluster state is what the quorum has committed: the first controller that applies
+/// a record counts.
+#[derive(Debug, Clone)]
+pub struct ClusterView {
+    node_hosts: BTreeMap<NodeId, HostId>,
+    /// Every partition that the plan wants, with its number of replicas.
+    wanted: BTreeMap<TopicPartition, usize>,
+    readers: Vec<(HostId, TopicPartition)>,
+    applied: Option<(Offset, HostId)>,
+    partitions: BTreeMap<TopicPartition, Partition>,
+    fenced: BTreeMap<NodeId, bool>,
+    controller: Option<(i32, NodeId)>,
+    replicas: BTreeMap<TopicPartition, Vec<Replica>>,
+    hosts: Vec<HostState>,
+    acked: BTreeMap<String, u64>,
+    acked_total: u64,
+    marks: BTreeMap<String, u64>,
+    in_flight: BTreeMap<HostId, u64>,
+    caught_up: BTreeMap<(HostId, TopicPartition), Offset>,
+    change: Change,
+}
+
+impl ClusterView {
+    /// The view of a world in which nothing has happened yet.
+    pub fn new(plan: &Plan) -> ClusterView {
+        let mut wanted = BTreeMap::new();
+        for topic in &plan.topics {
+            for partition in 0..topic.partitions {
+                let assigned = topic.assignment.as_ref().and_then(|lists| lists.get(partition as usize));
+                let replicas = assigned.map_or(topic.replication_factor as usize, Vec::len);
+                wanted.insert(TopicPartition::new(topic.name.as_str(), partition as i32), replicas);
+            }
+        }
+        let reads = |consumer: &crate::plan::PlannedConsumer, partition: &TopicPartition| {
+            let listed = |list: &Vec<u32>| list.contains(&(partition.partition as u32));
+            *partition.topic == *consumer.topic && consumer.partitions.as_ref().is_none_or(listed)
+        };
+        let mut readers = Vec::new();
+        for consumer in &plan.consumers {
+            let of_it = wanted.keys().filter(|partition| reads(consumer, partition));
+            readers.extend(of_it.map(|partition| (consumer.host, partition.clone())));
+        }
+        let node_hosts = plan.hosts().filter_map(|(id, host)| match host.kind {
+            HostKind::Node { node_id, .. } => Some((node_id, id)),
+            HostKind::Client { .. } => None,
+        });
+        ClusterView {
+            node_hosts: node_hosts.collect(),
+            wanted,
+            readers,
+            applied: None,
+            partitions: BTreeMap::new(),
+            fenced: BTreeMap::new(),
+            controller: None,
+            replicas: BTreeMap::new(),
+            hosts: vec![HostState::Down; plan.hosts.len()],
+            acked: BTreeMap::new(),
+            acked_total: 0,
+            marks: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            caught_up: BTreeMap::new(),
+            change: Change::ALL,
+        }
+    }
+
+    /// What changed since the last call.
+    pub fn take_change(&mut self) -> Change {
+        std::mem::take(&mut self.change)
+    }
+
+    /// Takes one fact in.
+    pub fn observe(&mut self, host: Option<HostId>, fact: &Fact) {
+        let change = match (fact, host) {
+            (Fact::Node(observation), Some(host)) => self.node(host, observation),
+            (Fact::Client(event), Some(host)) => self.client(host, event),
+            (Fact::World(fact), _) => self.world(host, fact),
+            _ => Change::NONE,
+        };
+        self.change = self.change.and(change);
+    }
+
+    fn replica(&mut self, host: HostId, log: &LogId) -> &mut Replica {
+        let hosts = self.hosts.len();
+        // `get_mut` first: an entry would clone the name for every batch.
+        if !self.replicas.contains_key(&log.partition) {
+            self.replicas.insert(log.partition.clone(), vec![Replica::default(); hosts]);
+        }
+        let replicas = self.replicas.get_mut(&log.partition).expect("inserted above");
+        &mut replicas[host.0 as usize]
+    }
+
+    fn node(&mut self, host: HostId, observation: &Observation) -> Change {
+        match observation {
+            Observation::LogOpened { log, log_end, high_watermark, .. } => {
+                *self.replica(host, log) = Replica { high_watermark: *high_watermark, log_end: *log_end };
+            }
+            Observation::LogCreated { log } | Observation::LogDeleted { log } => {
+                *self.replica(host, log) = Replica::default();
+            }
+            Observation::Appended { log, batch, .. } => {
+                self.replica(host, log).log_end = batch.last_offset + 1
+            }
+            Observation::Truncated { log, to, .. } => {
+                let replica = self.replica(host, log);
+                replica.log_end = *to;
+                replica.high_watermark = replica.high_watermark.min(*to);
+            }
+            Observation::HighWatermark { log, to, log_end, .. } => {
+                *self.replica(host, log) = Replica { high_watermark: *to, log_end: *log_end };
+            }
+            Observation::ControllerActive { epoch, active } => return self.controller(host, *epoch, *active),
+            Observation::MetadataCommitted { offset, fact } => return self.metadata(host, *offset, fact),
+            _ => return Change::NONE,
+        }
+        Change::OFFSETS
+    }
+
+    fn controller(&mut self, host: HostId, epoch: i32, active: bool) -> Change {
+        let Some(node) = self.node_of(host) else { return Change::NONE };
+        let newest = self.controller.map_or(i32::MIN, |(epoch, _)| epoch);
+        if active && epoch >= newest {
+            self.controller = Some((epoch, node));
+        } else if !active && self.controller.is_some_and(|(_, leader)| leader == node) {
+            self.controller = None;
+        }
+        Change::METADATA
+    }
+
+    fn metadata(&mut self, host: HostId, offset: Offset, fact: &MetadataFact) -> Change {
+        // Every controller says it, and says it again after a restart: the first one counts. One record may mean several
+        // things, so the one that was first may go on with the same offset.
+        if self.applied.is_some_and(|(last, by)| offset < last || (offset == last && by != host)) {
+            return Change::NONE;
+        }
+        self.applied = Some((offset, host));
+        match fact {
+            MetadataFact::BrokerRegistered { broker, .. } | MetadataFact::BrokerFenced { broker } => {
+                self.fenced.insert(*broker, true);
+            }
+            MetadataFact::BrokerUnfenced { broker } => {
+                self.fenced.insert(*broker, false);
+            }
+            MetadataFact::BrokerUnregistered { broker } => {
+                self.fenced.remove(broker);
+            }
+            MetadataFact::TopicDeleted { topic_id, .. } => {
+                self.partitions.retain(|_, partition| partition.log.topic_id != *topic_id);
+            }
+            MetadataFact::PartitionChanged { log, state, .. } => {
+                let partition = Partition { log: log.clone(), state: state.clone() };
+                self.partitions.insert(log.partition.clone(), partition);
+            }
+            MetadataFact::TopicCreated { .. } | MetadataFact::ProducerIdsAllocated { .. } => {}
+        }
+        Change::METADATA
+    }
+
+    fn client(&mut self, host: HostId, event: &HistoryEvent) -> Change {
+        match event {
+            HistoryEvent::Sent { .. } => *self.in_flight.entry(host).or_default() += 1,
+            HistoryEvent::Acked { partition, values, .. } => {
+                self.resolved(host, values.len() as u64);
+                self.acked_total += values.len() as u64;
+                match self.acked.get_mut(&*partition.topic) {
+                    Some(count) => *count += values.len() as u64,
+                    None => {
+                        self.acked.insert(partition.topic.to_string(), values.len() as u64);
+                    }
+                }
+            }
+            HistoryEvent::Failed { values, .. } => self.resolved(host, values.len() as u64),
+            HistoryEvent::CaughtUp { partition, offset } => {
+                self.caught_up.insert((host, partition.clone()), *offset);
+            }
+            HistoryEvent::Polled { .. } | HistoryEvent::Positioned { .. } => return Change::NONE,
+        }
+        Change::CLIENTS
+    }
+
+    fn resolved(&mut self, host: HostId, records: u64) {
+        let waiting = self.in_flight.entry(host).or_default();
+        *waiting = waiting.saturating_sub(records);
+    }
+
+    fn world(&mut self, host: Option<HostId>, fact: &WorldFact) -> Change {
+        let state = match fact {
+            WorldFact::Started { .. } | WorldFact::Resumed => HostState::Up,
+            WorldFact::Paused => HostState::Paused,
+            WorldFact::Stopped { .. } => HostState::Down,
+            WorldFact::FaultFired { id, n: 1, .. } => {
+                self.marks.insert(id.clone(), self.acked_total);
+                return Change::CLIENTS.and(Change::HOSTS);
+            }
+            WorldFact::FaultFired { .. }
+            | WorldFact::FaultHealed { .. }
+            | WorldFact::PhaseStarted { .. }
+            | WorldFact::DiskLost { .. } => return Change::HOSTS,
+        };
+        let Some(host) = host else { return Change::NONE };
+        self.hosts[host.0 as usize] = state;
+        if state == HostState::Down {
+            // Nobody waits any more for what a dead client had under way.
+            self.in_flight.remove(&host);
+            self.caught_up.retain(|(reader, _), _| *reader != host);
+            if self.controller.map(|(_, node)| node) == self.node_of(host) {
+                self.controller = None;
+            }
+        }
+        Change::HOSTS.and(Change::METADATA).and(Change::CLIENTS)
+    }
+
+    fn node_of(&self, host: HostId) -> Option<NodeId> {
+        self.node_hosts.iter().find(|(_, h)| **h == host).map(|(node, _)| *node)
+    }
+
+    /// The host of a node.
+    pub fn host_of(&self, node: NodeId) -> Option<HostId> {
+        self.node_hosts.get(&node).copied()
+    }
+
+    /// Partitions of a topic that exist, or that the plan wants.
+    pub fn partitions_of(&self, topic: &str) -> Vec<TopicPartition> {
+        self.wanted.keys().filter(|partition| *partition.topic == *topic).cloned().collect()
+    }
+
+    /// The committed state of a partition.
+    pub fn partition(&self, partition: &TopicPartition) -> Option<&PartitionFact> {
+        self.partitions.get(partition).map(|partition| &partition.state)
+    }
+
+    /// The active controller.
+    pub fn active_controller(&self) -> Option<NodeId> {
+        self.controller.map(|(_, node)| node)
+    }
+
+    fn replica_at(&self, partition: &TopicPartition, host: HostId) -> Option<Replica> {
+        self.replicas.get(partition)?.get(host.0 as usize).copied()
+    }
+
+    fn leader_host(&self, partition: &TopicPartition) -> Option<HostId> {
+        self.host_of(self.partition(partition)?.leader?)
+    }
+
+    /// The high watermark at a host, or at the leader.
+    pub fn high_watermark(&self, partition: &TopicPartition, host: Option<HostId>) -> Option<Offset> {
+        let host = host.or_else(|| self.leader_host(partition))?;
+        Some(self.replica_at(partition, host)?.high_watermark)
+    }
+
+    /// The log end offset at a host, or at the leader.
+    pub fn log_end(&self, partition: &TopicPartition, host: Option<HostId>) -> Option<Offset> {
+        let host = host.or_else(|| self.leader_host(partition))?;
+        Some(self.replica_at(partition, host)?.log_end)
+    }
+
+    /// What a machine is doing, as the world and the controller see it.
+    pub fn state(&self, host: HostId) -> NodeState {
+        match self.hosts[host.0 as usize] {
+            HostState::Down => NodeState::Down,
+            HostState::Paused => NodeState::Paused,
+            HostState::Up => {
+                let node = self.node_of(host);
+                let is_fenced = node.is_some_and(|node| self.fenced.get(&node).copied().unwrap_or(false));
+                if is_fenced { NodeState::Fenced } else { NodeState::Running }
+            }
+        }
+    }
+
+    /// Records of a topic acknowledged so far.
+    pub fn acked(&self, topic: &str) -> u64 {
+        self.acked.get(topic).copied().unwrap_or(0)
+    }
+
+    /// Records acknowledged since this fault first struck; 0 until then.
+    pub fn acked_since(&self, fault: &str) -> u64 {
+        self.marks.get(fault).map_or(0, |mark| self.acked_total - mark)
+    }
+
+    /// Every partition of the plan has a leader and all its replicas in the committed ISR.
+    pub fn all_isr_full(&self) -> bool {
+        self.wanted.iter().all(|(partition, replicas)| {
+            self.partition(partition)
+                .is_some_and(|state| state.leader.is_some() && state.isr.len() >= *replicas)
+        })
+    }
+
+    /// Producers have nothing under way, leaders' high watermarks are at their ends, consumers have read up to there.
+    pub fn drained(&self) -> bool {
+        let is_read = |(reader, partition): &(HostId, TopicPartition)| {
+            let Some(end) = self.high_watermark(partition, None) else { return false };
+            let read = self.caught_up.get(&(*reader, partition.clone())).copied().unwrap_or(0);
+            read >= end
+        };
+        let is_committed = |partition: &TopicPartition| {
+            let end = self.log_end(partition, None);
+            end.is_some() && end == self.high_watermark(partition, None)
+        };
+        self.in_flight.values().all(|records| *records == 0)
+            && self.wanted.keys().all(is_committed)
+            && self.readers.iter().all(is_read)
+    }
+
+    /// Records handed to producers and not yet resolved.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.values().sum()
+    }
+}
