@@ -292,3 +292,150 @@ pub(super) fn seal(batch: &mut [u8]) {
     let crc = crc32c::crc32c(&batch[AT_ATTRIBUTES..]);
     batch[AT_CRC..AT_ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::fixture::{batch, fill, produced};
+    use super::super::{BatchBuilder, Record};
+    use super::*;
+
+    fn parsed(bytes: &Bytes) -> Batch {
+        let batch = Batch::parse(bytes).unwrap();
+        batch.validate().unwrap();
+        batch
+    }
+
+    #[test]
+    fn the_codec_of_the_protocol_crate_reads_the_same_records() {
+        let mut builder = BatchBuilder::new().base_offset(40).leader_epoch(3).producer(9, 2, 17);
+        builder.push(1_000, Some(b"key"), Some(b"value"), &[(b"h", Some(b"1"))]);
+        builder.push(990, None, None, &[(b"empty", None)]);
+        let ours = builder.build();
+        let mut bytes = ours.clone();
+        let theirs = kafka_protocol::records::RecordBatchDecoder::decode(&mut bytes).unwrap().records;
+        let records: Vec<Record> = parsed(&ours).records().map(Result::unwrap).collect();
+        assert_eq!(theirs.len(), records.len());
+        for (theirs, ours) in theirs.iter().zip(&records) {
+            assert_eq!((theirs.offset, theirs.timestamp), (ours.offset, ours.timestamp));
+            assert_eq!((&theirs.key, &theirs.value), (&ours.key, &ours.value));
+            assert_eq!((theirs.producer_id, theirs.producer_epoch), (9, 2));
+            assert_eq!(theirs.partition_leader_epoch, 3);
+            assert_eq!(theirs.headers.len(), ours.headers.len());
+        }
+    }
+
+    #[test]
+    fn damage_has_a_name() {
+        let good = batch(2, 3);
+        let damaged = |at: usize, value: u8| {
+            let mut bytes = good.to_vec();
+            bytes[at] = value;
+            Batch::parse(&bytes.into()).and_then(|batch| batch.validate())
+        };
+        assert!(matches!(damaged(good.len() - 1, 99), Err(BatchError::Checksum { .. })));
+        assert_eq!(damaged(AT_MAGIC, 1), Err(BatchError::Magic(1)));
+        assert_eq!(damaged(11, 10), Err(BatchError::Length(10)));
+        assert_eq!(damaged(8, 0x80), Err(BatchError::Length(i32::MIN + (good.len() - 12) as i32)));
+        assert!(matches!(damaged(0, 0xff), Err(BatchError::BaseOffset(_))));
+        assert!(matches!(damaged(57, 0xff), Err(BatchError::Count { .. })));
+        assert_eq!(damaged(0, 0), Ok(()));
+    }
+
+    #[test]
+    fn more_records_than_offsets_are_refused_even_with_a_good_checksum() {
+        let mut bytes = BytesMut::from(&batch(1, 1)[..]);
+        bytes[57..61].copy_from_slice(&2i32.to_be_bytes());
+        seal(&mut bytes);
+        let batch = Batch::parse(&bytes.freeze()).unwrap();
+        assert_eq!(batch.validate(), Err(BatchError::Count { record_count: 2, last_offset_delta: 0 }));
+    }
+
+    #[test]
+    fn a_torn_tail_is_reported_once() {
+        let (first, second) = (batch(1, 5), batch(2, 5));
+        let mut all = BytesMut::from(&first[..]);
+        all.extend_from_slice(&second[..second.len() - 1]);
+        let mut cut = batches(all.freeze());
+        assert_eq!(cut.next().unwrap().unwrap().bytes, first);
+        let need = second.len();
+        assert_eq!(cut.next(), Some(Err(BatchError::Incomplete { have: need - 1, need })));
+        assert_eq!(cut.next(), None);
+    }
+
+    #[test]
+    fn stamping_keeps_the_checksum_and_copies_only_a_shared_buffer() {
+        let alone = produced(5, 1, 7, 3);
+        let address = alone.as_ptr();
+        let stamped = stamp(alone, 1_000, 8);
+        assert_eq!(stamped.as_ptr(), address);
+        let header = parsed(&stamped).header;
+        assert_eq!((header.base_offset, header.last_offset(), header.leader_epoch), (1_000, 1_002, 8));
+        assert_eq!((header.producer_id, header.producer_epoch, header.base_sequence), (5, 1, 7));
+
+        let shared = stamped.clone();
+        let other = stamp(stamped, 0, 0);
+        assert_ne!(other.as_ptr(), address);
+        assert_eq!(parsed(&shared).header.base_offset, 1_000, "the other holder sees no change");
+    }
+
+    #[test]
+    fn the_append_time_replaces_every_record_time() {
+        let mut bytes = into_mut(batch(2, 1));
+        stamp_append_time(&mut bytes, 77);
+        let batch = parsed(&bytes.freeze());
+        assert!(batch.header.is_log_append_time());
+        assert!(batch.records().all(|record| record.unwrap().timestamp == 77));
+    }
+
+    #[test]
+    fn empty_and_control_batches_exist() {
+        let empty = parsed(&BatchBuilder::new().producer(1, 0, 4).build());
+        assert_eq!((empty.header.record_count, empty.header.last_offset()), (0, 0));
+        assert_eq!(empty.records().count(), 0);
+        let control = parsed(&fill(BatchBuilder::new().control().transactional(), 1, 4)).header;
+        assert!(control.is_control() && control.is_transactional() && control.fact().is_control);
+        assert!(!parsed(&batch(1, 1)).header.is_control());
+    }
+
+    /// Whatever the bytes are: an answer, never a panic, and no more records than claimed.
+    fn digest(bytes: Bytes) {
+        for batch in batches(bytes).flatten() {
+            let _ = batch.validate();
+            let count = batch.records().filter(Result::is_ok).count();
+            assert!(count <= batch.header.record_count as usize);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            digest(bytes.into());
+        }
+
+        #[test]
+        fn any_change_of_a_good_batch_is_survived_and_noticed(
+            changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            reseal in any::<bool>(),
+        ) {
+            let mut builder = BatchBuilder::new();
+            builder.push(5, Some(b"k"), Some(b"a longer value"), &[(b"a", None), (b"a", Some(b"2"))]);
+            builder.push(6, None, None, &[]);
+            let good = builder.build();
+            let mut bytes = BytesMut::from(&good[..]);
+            for (index, value) in &changes {
+                let at = index.index(bytes.len());
+                bytes[at] = *value;
+            }
+            let is_changed = bytes[AT_ATTRIBUTES..] != good[AT_ATTRIBUTES..];
+            if reseal {
+                seal(&mut bytes);
+            } else if is_changed {
+                let unnoticed = Batch::parse(&bytes.clone().freeze()).is_ok_and(|b| b.validate().is_ok());
+                prop_assert!(!unnoticed);
+            }
+            digest(bytes.freeze());
+        }
+    }
+}

@@ -164,3 +164,20 @@ fn put_field(out: &mut BytesMut, field: Option<&[u8]>) {
         None => put_varlong(out, -1),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_estimate_is_the_size() {
+        let mut builder = BatchBuilder::new();
+        assert!(builder.is_empty());
+        for i in 0..200 {
+            builder.push(i * 1_000, Some(&[1; 70]), None, &[(b"name", Some(&[2; 300]))]);
+        }
+        assert_eq!(builder.len(), 200);
+        let estimate = builder.size_bytes_estimate();
+        assert_eq!(builder.build().len(), estimate);
+    }
+}

@@ -47,3 +47,30 @@ pub fn write_offset_checkpoint(
     }
     disk.replace(path, text.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::MemoryDisk;
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut disk = MemoryDisk::new();
+        let offsets: BTreeMap<_, _> =
+            [(TopicPartition::new("a", 0), 5), (TopicPartition::new("b-1", 12), i64::MAX)].into();
+        write_offset_checkpoint("replication-offset-checkpoint", &offsets, &mut disk).unwrap();
+        let content = disk.read_file("replication-offset-checkpoint").unwrap().unwrap();
+        assert_eq!(content, "0\n2\na 0 5\nb-1 12 9223372036854775807\n");
+        assert_eq!(read_offset_checkpoint("replication-offset-checkpoint", &disk), offsets);
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_empty() {
+        let mut disk = MemoryDisk::new();
+        assert!(read_offset_checkpoint("missing", &disk).is_empty());
+        for content in ["", "1\n0\n", "0\n2\na 0 5\n", "0\n1\na 0\n", "0\n1\na 0 5 6\n", "0\nx\n", "\u{1}"] {
+            disk.replace("c", content.into()).unwrap();
+            assert!(read_offset_checkpoint("c", &disk).is_empty(), "{content:?}");
+        }
+    }
+}

@@ -209,3 +209,95 @@ impl PartitionLog {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::LogSettings;
+    use super::super::fixture::*;
+    use super::*;
+
+    fn finish_all(log: &mut Fixture) {
+        for token in log.disk.complete_all() {
+            assert!(log.log.on_synced(token, &Ok(()), &mut log.out));
+        }
+    }
+
+    #[test]
+    fn the_recovery_point_covers_what_was_there_when_asked() {
+        let mut log = Fixture::new(LogSettings::default());
+        log.append_epochs(&[0, 0]);
+        assert!(log.log.flush(&mut log.disk).is_some());
+        log.append_epochs(&[0]);
+        log.facts();
+        finish_all(&mut log);
+        assert_eq!(log.log.recovery_point(), 2);
+        assert_eq!(log.facts(), [Observation::Flushed { log: log_id(), up_to: 2 }]);
+        log.flush();
+        assert_eq!((log.log.recovery_point(), log.log.flush(&mut log.disk)), (3, None));
+    }
+
+    #[test]
+    fn a_second_call_without_a_change_asks_for_nothing() {
+        let mut log = Fixture::new(LogSettings::default());
+        log.append_epochs(&[0]);
+        let first = log.log.flush(&mut log.disk);
+        let pending = log.disk.pending_syncs();
+        assert_eq!(log.log.flush(&mut log.disk), first);
+        assert_eq!(log.disk.pending_syncs(), pending);
+    }
+
+    #[test]
+    fn the_recovery_point_waits_for_the_directory_of_a_new_segment() {
+        let segment_bytes = batch(1, 1).len() as i32;
+        let mut log = Fixture::new(LogSettings { segment_bytes, ..Default::default() });
+        log.append_epochs(&[0]);
+        log.flush();
+        log.append_epochs(&[0]);
+        log.log.flush(&mut log.disk);
+        let syncs = log.disk.pending_syncs();
+        assert_eq!(syncs.len(), 2, "the segment and the directory");
+        assert!(log.log.on_synced(syncs[0], &Ok(()), &mut log.out));
+        assert_eq!(log.log.recovery_point(), 1);
+        assert!(log.log.on_synced(syncs[1], &Ok(()), &mut log.out));
+        assert_eq!(log.log.recovery_point(), 2);
+    }
+
+    #[test]
+    fn a_failed_sync_leaves_the_recovery_point_and_may_be_repeated() {
+        let mut log = Fixture::new(LogSettings::default());
+        log.append_epochs(&[0]);
+        log.log.flush(&mut log.disk);
+        let failure = Err(DiskError::Io("disk".to_owned()));
+        for token in log.disk.complete_all() {
+            assert!(log.log.on_synced(token, &failure, &mut log.out), "late tokens are ours too");
+        }
+        assert_eq!(log.log.recovery_point(), 0);
+        log.flush();
+        assert_eq!(log.log.recovery_point(), 1);
+        assert!(!log.log.on_synced(SyncToken(9_999), &Ok(()), &mut log.out));
+    }
+
+    #[test]
+    fn a_cut_below_a_running_sync_lowers_it() {
+        let mut log = Fixture::new(LogSettings::default());
+        log.append_epochs(&[0, 0, 0]);
+        log.log.flush(&mut log.disk);
+        log.truncate(1);
+        log.append_epochs(&[1, 1, 1]);
+        finish_all(&mut log);
+        assert_eq!(log.log.recovery_point(), 1);
+        log.truncate(0);
+        assert_eq!(log.log.recovery_point(), 0);
+    }
+
+    #[test]
+    fn flush_messages_counts_what_no_flush_covers() {
+        let mut log = Fixture::new(LogSettings { flush_messages: 2, ..Default::default() });
+        log.append_epochs(&[0]);
+        assert!(!log.log.wants_flush());
+        log.append_epochs(&[0]);
+        assert!(log.log.wants_flush());
+        log.log.flush(&mut log.disk);
+        assert!(!log.log.wants_flush(), "it is on its way");
+    }
+}

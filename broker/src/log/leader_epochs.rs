@@ -104,3 +104,58 @@ impl LeaderEpochCache {
         text.into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache(entries: &[(LeaderEpoch, Offset)]) -> LeaderEpochCache {
+        let mut cache = LeaderEpochCache::default();
+        for (epoch, start) in entries {
+            cache.assign(*epoch, *start);
+        }
+        cache
+    }
+
+    fn pairs(cache: &LeaderEpochCache) -> Vec<(LeaderEpoch, Offset)> {
+        cache.entries().iter().map(|entry| (entry.epoch, entry.start_offset)).collect()
+    }
+
+    #[test]
+    fn log_2_assign_removes_what_it_contradicts() {
+        assert_eq!(pairs(&cache(&[(1, 0), (3, 10), (3, 15)])), [(1, 0), (3, 10)]);
+        assert_eq!(pairs(&cache(&[(1, 0), (3, 10), (4, 10)])), [(1, 0), (4, 10)]);
+        assert_eq!(pairs(&cache(&[(1, 0), (3, 10), (5, 20), (4, 8)])), [(1, 0), (4, 8)]);
+        assert_eq!(pairs(&cache(&[(1, 0), (-1, 10)])), [(1, 0)]);
+    }
+
+    #[test]
+    fn log_2_end_offsets() {
+        let cache = cache(&[(2, 10), (4, 20), (7, 35)]);
+        let end = |epoch| cache.end_offset_for(epoch, 50).map(|end| (end.epoch, end.end_offset));
+        assert_eq!(end(7), Some((7, 50)), "the newest ends at the log end");
+        assert_eq!(end(8), None, "an epoch above all known ones");
+        assert_eq!(end(4), Some((4, 35)));
+        assert_eq!(end(5), Some((4, 35)), "between two: the lower one");
+        assert_eq!(end(2), Some((2, 20)));
+        assert_eq!(end(1), Some((1, 10)), "below all: the start of the first");
+        assert_eq!(end(-1), None);
+        assert_eq!(LeaderEpochCache::default().end_offset_for(0, 0), None);
+    }
+
+    #[test]
+    fn the_epoch_of_an_offset_is_the_last_one_begun() {
+        let cache = cache(&[(2, 10), (4, 20)]);
+        let epochs: Vec<_> = [9, 10, 19, 20, 99].into_iter().map(|at| cache.epoch_of(at)).collect();
+        assert_eq!(epochs, [None, Some(2), Some(2), Some(4), Some(4)]);
+    }
+
+    #[test]
+    fn cutting_removes_epochs_that_begin_at_the_end() {
+        let mut cache = cache(&[(2, 10), (4, 20)]);
+        assert!(!cache.truncate_from_end(21));
+        assert!(cache.truncate_from_end(20));
+        assert_eq!(pairs(&cache), [(2, 10)]);
+        assert_eq!(cache.to_checkpoint(), "0\n1\n2 10\n");
+    }
+}

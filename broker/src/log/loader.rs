@@ -179,3 +179,139 @@ fn continues(loaded: &mut Loaded, base_offset: Offset, disk: &mut dyn Disk) -> R
     }
     Ok(base_offset == last.next_offset())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::*;
+    use super::super::{MemoryDisk, write_offset_checkpoint};
+    use super::*;
+
+    const SEGMENT: &str = "orders-0/00000000000000000000.log";
+
+    fn log() -> Fixture {
+        let mut log = Fixture::new(LogSettings::default());
+        for sequence in 0..3 {
+            log.append(produced(1, 0, sequence, 1), sequence).unwrap();
+        }
+        log
+    }
+
+    fn hints(clean_shutdown: bool, recovery_point: Offset, high_watermark: Offset) -> RecoveryHints {
+        RecoveryHints { clean_shutdown, recovery_point, high_watermark }
+    }
+
+    #[test]
+    fn the_first_open_creates_and_the_second_finds() {
+        let mut log = Fixture::new(LogSettings::default());
+        assert_eq!(log.facts(), [Observation::LogCreated { log: log_id() }]);
+        log.reopen(hints(false, 0, 0)).unwrap();
+        assert!(matches!(&log.facts()[..], [Observation::LogOpened { batches, .. }] if batches.is_empty()));
+    }
+
+    #[test]
+    fn everything_in_memory_comes_back_from_the_bytes() {
+        let mut log = log();
+        let (epochs, producers) = (log.log.epochs().clone(), log.log.producers().clone());
+        let facts: Vec<_> = log.log.batch_facts().collect();
+        log.reopen(hints(false, 1, 2)).unwrap();
+        assert_eq!((log.log.epochs(), log.log.producers()), (&epochs, &producers));
+        assert_eq!((log.log.high_watermark(), log.log.recovery_point()), (2, 1));
+        let opened = Observation::LogOpened {
+            log: log_id(),
+            log_start: 0,
+            log_end: 3,
+            high_watermark: 2,
+            batches: facts,
+        };
+        assert_eq!(log.facts(), [opened]);
+    }
+
+    #[test]
+    fn log_4_after_a_crash_the_log_ends_before_the_damage() {
+        let mut log = log();
+        let second = log.log.segments[0].index[1].position;
+        log.disk.flip(SEGMENT, second + 65);
+        log.reopen(hints(false, 3, 3)).unwrap();
+        assert_eq!((log.log.log_end_offset(), log.log.high_watermark(), log.log.recovery_point()), (1, 1, 1));
+        assert_eq!(
+            (log.log.latest_epoch(), log.log.producers().get(1).unwrap().last_sequence()),
+            (Some(0), 0)
+        );
+        let facts = log.facts();
+        assert!(matches!(
+            facts[0],
+            Observation::Truncated { from: 2, to: 1, reason: TruncationReason::Recovery, .. }
+        ));
+        assert!(matches!(facts[1], Observation::LogOpened { log_end: 1, .. }));
+    }
+
+    #[test]
+    fn log_4_a_clean_shutdown_is_trusted() {
+        let mut log = log();
+        let second = log.log.segments[0].index[1].position;
+        log.disk.flip(SEGMENT, second + 65);
+        log.reopen(hints(true, 0, 3)).unwrap();
+        assert_eq!((log.log.log_end_offset(), log.log.recovery_point()), (3, 3));
+    }
+
+    #[test]
+    fn log_5_checkpoints_are_clamped() {
+        let mut log = log();
+        log.reopen(hints(false, 90, 90)).unwrap();
+        assert_eq!((log.log.high_watermark(), log.log.recovery_point()), (3, 3));
+        log.log.truncate_fully_and_start_at(40, &mut log.disk, &mut log.out).unwrap();
+        log.reopen(hints(false, 0, 7)).unwrap();
+        assert_eq!((log.log.log_start_offset(), log.log.high_watermark()), (40, 40));
+    }
+
+    #[test]
+    fn log_4_segments_after_a_gap_go() {
+        let segment_bytes = batch(1, 1).len() as i32;
+        let mut log = Fixture::new(LogSettings { segment_bytes, ..Default::default() });
+        log.append_epochs(&[0, 0, 0, 0]);
+        log.disk.remove("orders-0/00000000000000000001.log").unwrap();
+        log.reopen(hints(false, 0, 0)).unwrap();
+        assert_eq!(log.log.log_end_offset(), 1);
+        assert_eq!(log.disk.list("orders-0").iter().filter(|name| name.ends_with(".log")).count(), 1);
+        log.append_epochs(&[1]);
+        assert_eq!(log.log.log_end_offset(), 2);
+    }
+
+    #[test]
+    fn a_directory_of_another_incarnation_is_not_opened() {
+        let mut log = log();
+        let other = LogId { topic_id: Uuid::from_u128(1_000), ..log_id() };
+        let opened = PartitionLog::open(
+            other,
+            LogSettings::default(),
+            hints(true, 0, 0),
+            NOW,
+            &mut log.disk,
+            &mut log.out,
+        );
+        let found = log_id().topic_id;
+        assert_eq!(opened.err(), Some(LogError::InconsistentTopicId { dir: "orders-0".to_owned(), found }));
+    }
+
+    #[test]
+    fn remains_without_an_identity_are_not_a_log() {
+        let mut log = log();
+        log.disk.remove("orders-0/partition.metadata").unwrap();
+        log.reopen(hints(true, 3, 3)).unwrap();
+        assert_eq!(log.log.log_end_offset(), 0);
+        assert_eq!(log.facts(), [Observation::LogCreated { log: log_id() }]);
+    }
+
+    #[test]
+    fn a_deleted_log_leaves_nothing() {
+        let Fixture { mut disk, log, mut out } = log();
+        write_offset_checkpoint("other", &Default::default(), &mut disk).unwrap();
+        log.delete(&mut disk, &mut out).unwrap();
+        assert_eq!(disk.list(""), ["other"]);
+        assert_eq!(disk.list("orders-0"), Vec::<String>::new());
+        let again =
+            PartitionLog::open(log_id(), LogSettings::default(), hints(true, 3, 3), NOW, &mut disk, &mut out);
+        assert_eq!(again.unwrap().log_end_offset(), 0);
+        assert_eq!(MemoryDisk::new().list(""), Vec::<String>::new());
+    }
+}

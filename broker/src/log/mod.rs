@@ -10,9 +10,9 @@
 //! | [`BatchHeader`], [`Batch`], [`batches`], [`stamp`] (`batch.rs`) | record batch v2: header, checks, stamping |
 //! | [`Record`], [`Records`] (`record.rs`) | one record, and the lazy iterator over a batch |
 //! | [`BatchBuilder`] (`batch_builder.rs`) | builds a batch from records |
-//! | [`PartitionLog`] (`partition_log.rs`) | append, offsets, high watermark; the log's public face |
+//! | [`PartitionLog`] (`partition_log.rs`) | what a log holds: offsets, epochs, high watermark |
 //! | `loader.rs` | opening a log: recovery after a crash (LOG-4) |
-//! | `read.rs`, `truncate.rs`, `flush.rs` | the other verbs of [`PartitionLog`] |
+//! | `append.rs`, `read.rs`, `truncate.rs`, `flush.rs` | the verbs of [`PartitionLog`] |
 //! | `segment.rs` | one segment file and its index in memory |
 //! | [`LeaderEpochCache`] (`leader_epochs.rs`) | which epoch began where (LOG-2) |
 //! | [`ProducerStates`] (`producers.rs`) | the last five batches of each producer (IDM-1..4) |
@@ -23,10 +23,13 @@
 //!
 //! Deliberately absent: compression (batches pass through unopened), retention, compaction, transactions.
 
+mod append;
 mod batch;
 mod batch_builder;
 mod checkpoint;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod flush;
 mod leader_epochs;
 mod loader;

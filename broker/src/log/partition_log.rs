@@ -1,21 +1,15 @@
-//! [`PartitionLog`]: append, offsets, the high watermark.
+//! [`PartitionLog`]: what it holds, its offsets and epochs, the high watermark.
 
-use bytes::Bytes;
-
-use super::batch::{Batch, BatchError, BatchHeader, batches, into_mut, stamp_append_time, stamp_header};
-use super::error::{AppendError, LogError};
+use super::error::LogError;
 use super::flush::SyncState;
 use super::leader_epochs::{EpochEnd, LeaderEpochCache};
-use super::producers::{ProducerStates, SequenceCheck};
+use super::producers::ProducerStates;
 use super::segment::Segment;
 use crate::ids::*;
 use crate::io::{Disk, DiskError};
 use crate::rpc::Outbox;
 use crate::time::{Duration, Instant};
-use crate::trace::{AppendRole, BatchFact, LeaderView, Observation};
-
-/// How often producers are looked through for expired ones. Source: `producer.id.expiration.check.interval.ms`.
-const PRODUCER_EXPIRATION_CHECK: Duration = Duration::from_secs(600);
+use crate::trace::{BatchFact, LeaderView, Observation};
 
 /// The settings of one log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,7 +168,7 @@ impl PartitionLog {
         Ok(self.assign_epochs(&[(epoch, start)], disk)?)
     }
 
-    fn assign_epochs(
+    pub(super) fn assign_epochs(
         &mut self,
         starts: &[(LeaderEpoch, Offset)],
         disk: &mut dyn Disk,
@@ -201,209 +195,6 @@ impl PartitionLog {
         let token = disk.replace(&format!("{}/leader-epoch-checkpoint", self.dir), epochs.to_checkpoint())?;
         self.sync.note_side_file(token);
         Ok(())
-    }
-
-    /// Appends what a client (or, in the metadata log, the quorum's leader) sends: gives it offsets from the log end on
-    /// and the leader's epoch. All or nothing.
-    ///
-    /// A client sends exactly one batch and no control batch; the metadata log takes several and control batches.
-    /// Compressed records are not looked into. Errors: every [`AppendError`] but `UnexpectedOffset`.
-    /// Source: `UnifiedLog.appendAsLeader`, LOG-1, IDM-1..3.
-    pub fn append_as_leader(
-        &mut self,
-        records: Bytes,
-        epoch: LeaderEpoch,
-        now: Instant,
-        disk: &mut dyn Disk,
-        out: &mut Outbox,
-    ) -> Result<AppendInfo, AppendError> {
-        self.expire_producers(now);
-        let mut headers = self.validate_for_leader(&records)?;
-        let record_count: i32 = headers.iter().map(|header| header.record_count).sum();
-        let log_append_time = if self.settings.log_append_time { now.as_unix_ms() } else { -1 };
-        if let [header] = &headers[..]
-            && header.has_producer()
-            && let SequenceCheck::Duplicate(first) = self.producers.check(header)?
-        {
-            return Ok(AppendInfo {
-                base_offset: first.base_offset,
-                last_offset: first.last_offset,
-                log_append_time: if self.settings.log_append_time { first.timestamp } else { -1 },
-                duplicate: true,
-                record_count,
-            });
-        }
-        let known = self.latest_epoch().unwrap_or(NO_EPOCH);
-        crate::invariant!(epoch >= known, "{} leads in epoch {epoch} after {known}", self.id);
-        let base_offset = self.log_end_offset();
-        let stamped = self.stamp_all(records, &mut headers, epoch, log_append_time);
-        self.write(stamped, &headers, AppendRole::Leader(epoch), disk, out)?;
-        let last_offset = self.log_end_offset() - 1;
-        Ok(AppendInfo { base_offset, last_offset, log_append_time, duplicate: false, record_count })
-    }
-
-    fn validate_for_leader(&self, records: &Bytes) -> Result<Vec<BatchHeader>, AppendError> {
-        let (is_metadata, max) = (self.id.is_metadata(), self.settings.max_message_bytes);
-        let mut headers = Vec::with_capacity(1);
-        for batch in batches(records.clone()) {
-            let batch = batch?;
-            if batch.bytes.len() > max.max(0) as usize {
-                return Err(AppendError::TooLarge { size: batch.bytes.len(), max });
-            }
-            batch.validate()?;
-            if batch.header.is_control() && !is_metadata {
-                return Err(AppendError::InvalidRecord("clients may not write control records"));
-            }
-            validate_content(&batch)?;
-            headers.push(batch.header);
-        }
-        match headers.len() {
-            0 => {
-                return Err(AppendError::Corrupt(BatchError::Incomplete {
-                    have: 0,
-                    need: super::HEADER_BYTES,
-                }));
-            }
-            1 => {}
-            _ if is_metadata => {}
-            _ => return Err(AppendError::InvalidRecord("more than one batch")),
-        }
-        let segment_bytes = self.settings.segment_bytes;
-        if records.len() > segment_bytes.max(0) as usize {
-            return Err(AppendError::LargerThanSegment { size: records.len(), max: segment_bytes });
-        }
-        Ok(headers)
-    }
-
-    /// Stamps every batch, in place where the buffer is ours alone.
-    fn stamp_all(
-        &self,
-        records: Bytes,
-        headers: &mut [BatchHeader],
-        epoch: LeaderEpoch,
-        log_append_time: i64,
-    ) -> Bytes {
-        let mut bytes = into_mut(records);
-        let (mut position, mut offset) = (0, self.log_end_offset());
-        for header in headers {
-            let batch = &mut bytes[position..position + header.size_bytes()];
-            stamp_header(batch, offset, epoch);
-            if log_append_time >= 0 {
-                stamp_append_time(batch, log_append_time);
-            }
-            *header = BatchHeader::parse(batch).expect("stamping keeps a valid header valid");
-            position += header.size_bytes();
-            offset = header.next_offset();
-        }
-        bytes.freeze()
-    }
-
-    /// Appends batches copied from the leader, as they are. They must continue at the log end; a torn last batch is left
-    /// away, as a leader may cut its answer anywhere.
-    ///
-    /// On an error the batches before the bad one are appended. Errors: `Corrupt`, `UnexpectedOffset`, `Disk`.
-    /// Source: `UnifiedLog.appendAsFollower`, LOG-1.
-    ///
-    /// Differs from Kafka: an offset above the log end is refused too; there is no compaction that could leave gaps.
-    pub fn append_as_follower(
-        &mut self,
-        records: Bytes,
-        now: Instant,
-        disk: &mut dyn Disk,
-        out: &mut Outbox,
-    ) -> Result<AppendInfo, AppendError> {
-        self.expire_producers(now);
-        let base_offset = self.log_end_offset();
-        let (mut chunk, mut failure) = (Vec::new(), None);
-        let (mut begin, mut end, mut expected) = (0, 0, base_offset);
-        for batch in batches(records.clone()) {
-            let header = match batch.and_then(|batch| batch.validate().map(|()| batch.header)) {
-                Ok(header) if header.base_offset == expected => header,
-                Ok(header) => {
-                    failure = Some(AppendError::UnexpectedOffset { expected, found: header.base_offset });
-                    break;
-                }
-                Err(BatchError::Incomplete { .. }) => break,
-                Err(error) => {
-                    failure = Some(error.into());
-                    break;
-                }
-            };
-            if end > begin && end - begin + header.size_bytes() > self.settings.segment_bytes.max(0) as usize
-            {
-                self.write(records.slice(begin..end), &chunk, AppendRole::Follower, disk, out)?;
-                chunk.clear();
-                begin = end;
-            }
-            end += header.size_bytes();
-            expected = header.next_offset();
-            chunk.push(header);
-        }
-        if end > begin {
-            self.write(records.slice(begin..end), &chunk, AppendRole::Follower, disk, out)?;
-        }
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        let log_end = self.log_end_offset();
-        let record_count = i32::try_from(log_end - base_offset).unwrap_or(i32::MAX);
-        Ok(AppendInfo {
-            base_offset,
-            last_offset: log_end - 1,
-            log_append_time: -1,
-            duplicate: false,
-            record_count,
-        })
-    }
-
-    /// Writes validated, stamped batches that fit into one segment. All or nothing.
-    fn write(
-        &mut self,
-        bytes: Bytes,
-        headers: &[BatchHeader],
-        role: AppendRole,
-        disk: &mut dyn Disk,
-        out: &mut Outbox,
-    ) -> Result<(), DiskError> {
-        let is_full = self.active().size + bytes.len() as u64 > self.settings.segment_bytes.max(0) as u64;
-        if self.roll_next || is_full && self.active().size > 0 {
-            self.roll(disk)?;
-        }
-        let starts: Vec<_> = headers.iter().map(|header| (header.leader_epoch, header.base_offset)).collect();
-        self.assign_epochs(&starts, disk)?;
-        let write = self.sync.next_write();
-        self.active_mut().append(bytes, headers, write, disk)?;
-        for header in headers {
-            self.producers.note(header);
-            out.fact(Observation::Appended { log: self.id.clone(), role, batch: header.fact() });
-        }
-        Ok(())
-    }
-
-    /// Begins a new segment at the log end (LOG-3).
-    fn roll(&mut self, disk: &mut dyn Disk) -> Result<(), DiskError> {
-        let base_offset = self.log_end_offset();
-        if self.active().size == 0 {
-            // Two files cannot have one name: the empty one goes and comes back as another file.
-            disk.remove(&self.active().path)?;
-            self.sync.note_directory_change();
-            let write = self.sync.next_write();
-            *self.active_mut() = Segment::create(&self.dir.clone(), base_offset, write, disk)?;
-        } else {
-            let write = self.sync.next_write();
-            let segment = Segment::create(&self.dir, base_offset, write, disk)?;
-            self.segments.push(segment);
-        }
-        self.sync.note_directory_change();
-        self.roll_next = false;
-        Ok(())
-    }
-
-    fn expire_producers(&mut self, now: Instant) {
-        if now.saturating_since(self.producers_checked) >= PRODUCER_EXPIRATION_CHECK {
-            self.producers_checked = now;
-            self.producers.expire(now.as_unix_ms(), self.settings.producer_id_expiration);
-        }
     }
 
     /// Moves the high watermark to `to`, clamped to `[log start, log end]`; on a follower it may go down.
@@ -434,28 +225,4 @@ impl PartitionLog {
         out.fact(Observation::LogDeleted { log: self.id });
         Ok(())
     }
-}
-
-/// What Kafka demands of a client's batch beyond its checksum. Source: `LogValidator.validateBatch`.
-fn validate_content(batch: &Batch) -> Result<(), AppendError> {
-    let header = &batch.header;
-    if header.record_count == 0 || header.record_count - 1 != header.last_offset_delta {
-        return Err(AppendError::InvalidRecord("record count and last offset delta disagree"));
-    }
-    if header.has_producer() && (header.base_sequence < 0 || header.producer_epoch < 0) {
-        return Err(AppendError::InvalidRecord("producer without a sequence or an epoch"));
-    }
-    if header.is_log_append_time() {
-        return Err(AppendError::InvalidRecord("only the broker sets the append time"));
-    }
-    if header.compression() != 0 {
-        return Ok(());
-    }
-    for (expected, record) in (header.base_offset..).zip(batch.records()) {
-        let record = record.map_err(|_| AppendError::InvalidRecord("malformed record"))?;
-        if record.offset != expected {
-            return Err(AppendError::InvalidRecord("offsets are not consecutive"));
-        }
-    }
-    Ok(())
 }

@@ -63,3 +63,40 @@ fn decode_id(text: &str) -> Option<TopicId> {
     }
     Some(TopicId::from_u128(bits))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::MemoryDisk;
+    use super::*;
+
+    #[test]
+    fn ids_are_written_as_kafka_writes_them() {
+        assert_eq!(encode_id(METADATA_TOPIC_ID), "AAAAAAAAAAAAAAAAAAAAAQ");
+        assert_eq!(encode_id(Uuid::from_u128(u128::MAX)), "_____________________w");
+        assert_eq!(decode_id("AAAA"), None);
+        assert_eq!(decode_id("AAAAAAAAAAAAAAAAAAAA!Q"), None);
+    }
+
+    #[test]
+    fn logs_are_found_by_their_identity() {
+        let mut disk = MemoryDisk::new();
+        let id = Uuid::from_u128(5);
+        for dir in ["with-dash-12", "plain-0", "nothing", "bad-x"] {
+            disk.replace(&metadata_path(dir), metadata_text(id)).unwrap();
+        }
+        disk.open("remains-0/00000000000000000000.log", true).unwrap();
+        disk.replace(&metadata_path("torn-0"), "version: 0\n".into()).unwrap();
+        let found: Vec<String> = list_partitions(&disk).iter().map(|log| log.to_string()).collect();
+        assert_eq!(found, ["plain/0", "with-dash/12"]);
+    }
+
+    proptest! {
+        #[test]
+        fn ids_come_back(bits in any::<u128>()) {
+            let id = Uuid::from_u128(bits);
+            prop_assert_eq!(parse_metadata(&metadata_text(id)), Some(id));
+        }
+    }
+}

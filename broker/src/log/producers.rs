@@ -140,3 +140,75 @@ pub fn next_sequence(sequence: i32, by: i32) -> i32 {
     let wrapped = if sum > i64::from(i32::MAX) { sum - i64::from(i32::MAX) - 1 } else { sum };
     wrapped as i32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{NOW, produced};
+    use super::*;
+
+    fn header(epoch: ProducerEpoch, sequence: i32, count: usize, base: Offset) -> BatchHeader {
+        let bytes = super::super::stamp(produced(9, epoch, sequence, count), base, 0);
+        BatchHeader::parse(&bytes).unwrap()
+    }
+
+    /// A producer whose batches `(sequence, count)` in epoch 1 are in the log.
+    fn after(batches: &[(i32, usize)]) -> ProducerStates {
+        let mut states = ProducerStates::default();
+        let mut offset = 100;
+        for (sequence, count) in batches {
+            states.note(&header(1, *sequence, *count, offset));
+            offset += *count as i64;
+        }
+        states
+    }
+
+    #[test]
+    fn idm_1_one_of_the_last_five_batches_is_a_duplicate_with_its_offsets() {
+        let states = after(&[(0, 2), (2, 1), (3, 1), (4, 1), (5, 1), (6, 3)]);
+        let Ok(SequenceCheck::Duplicate(batch)) = states.check(&header(1, 2, 1, 0)) else {
+            panic!("sequence 2 is the oldest of five")
+        };
+        assert_eq!((batch.base_offset, batch.last_offset), (102, 102));
+        assert!(matches!(states.check(&header(1, 6, 3, 0)), Ok(SequenceCheck::Duplicate(_))));
+        let forgotten = AppendError::OutOfOrderSequence { expected: 9, found: 0 };
+        assert_eq!(states.check(&header(1, 0, 2, 0)), Err(forgotten));
+        let longer = AppendError::OutOfOrderSequence { expected: 9, found: 6 };
+        assert_eq!(states.check(&header(1, 6, 2, 0)), Err(longer), "both ends have to match");
+    }
+
+    #[test]
+    fn idm_2_epoch_and_sequence() {
+        let states = after(&[(0, 3)]);
+        assert_eq!(states.check(&header(1, 3, 1, 0)), Ok(SequenceCheck::Next));
+        let gap = AppendError::OutOfOrderSequence { expected: 3, found: 4 };
+        assert_eq!(states.check(&header(1, 4, 1, 0)), Err(gap));
+        let old = AppendError::InvalidProducerEpoch { known: 1, found: 0 };
+        assert_eq!(states.check(&header(0, 3, 1, 0)), Err(old));
+        assert_eq!(states.check(&header(2, 0, 1, 0)), Ok(SequenceCheck::Next));
+        let late = AppendError::OutOfOrderSequence { expected: 0, found: 3 };
+        assert_eq!(states.check(&header(2, 3, 1, 0)), Err(late));
+        assert_eq!(ProducerStates::default().check(&header(5, 77, 1, 0)), Ok(SequenceCheck::Next));
+    }
+
+    #[test]
+    fn idm_2_sequences_wrap_to_zero() {
+        assert_eq!(next_sequence(i32::MAX, 1), 0);
+        assert_eq!(next_sequence(i32::MAX - 1, 3), 1);
+        assert_eq!(next_sequence(4, 0), 4);
+        let states = after(&[(i32::MAX - 1, 3)]);
+        assert_eq!(states.get(9).unwrap().last_sequence(), 0);
+        assert_eq!(states.check(&header(1, 1, 1, 0)), Ok(SequenceCheck::Next));
+    }
+
+    #[test]
+    fn idm_3_another_epoch_forgets_and_time_forgets() {
+        let mut states = after(&[(0, 3)]);
+        states.note(&header(2, 0, 1, 103));
+        assert_eq!(states.get(9).map(|state| (state.epoch, state.batches.len())), Some((2, 1)));
+        let (day, now) = (Duration::from_secs(86_400), NOW.as_unix_ms());
+        states.expire(now + 86_399_999, day);
+        assert!(states.get(9).is_some());
+        states.expire(now + 86_400_000, day);
+        assert_eq!(states, ProducerStates::default());
+    }
+}

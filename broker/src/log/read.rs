@@ -101,3 +101,82 @@ fn first_at_or_after(
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::batch::batches;
+    use super::super::fixture::*;
+    use super::super::{BatchBuilder, LogSettings};
+    use super::*;
+
+    /// Batches `[0,2] [3,5] | [6,8]`; the bar is a segment's end.
+    fn log() -> (Fixture, usize) {
+        let size = batch(3, 5).len();
+        let mut log = Fixture::new(LogSettings { segment_bytes: 2 * size as i32, ..Default::default() });
+        for _ in 0..3 {
+            log.append(batch(3, 5), 0).unwrap();
+        }
+        (log, size)
+    }
+
+    fn bases(bytes: Bytes) -> Vec<Offset> {
+        batches(bytes).map(|batch| batch.unwrap().header.base_offset).collect()
+    }
+
+    #[test]
+    fn answers_are_whole_batches_of_one_segment() {
+        let (log, size) = log();
+        let read = |from, until, max, at_least_one| bases(log.read(from, until, max, at_least_one));
+        assert_eq!(read(0, 9, 1_000, false), [0, 3]);
+        assert_eq!(read(4, 9, 1_000, false), [3], "the batch that holds the offset");
+        assert_eq!(read(6, 9, 1_000, false), [6], "an offset at a segment's start");
+        assert!(read(9, 9, 1_000, true).is_empty(), "the log end");
+        assert_eq!(read(0, 9, 2 * size - 1, false), [0]);
+        assert!(read(0, 9, size - 1, false).is_empty());
+        assert_eq!(read(0, 9, 1, true), [0], "KIP-74: progress even if the first is too large");
+    }
+
+    #[test]
+    fn nothing_that_reaches_the_bound_is_returned() {
+        let (log, _) = log();
+        assert_eq!(bases(log.read(0, 6, 1_000, true)), [0, 3]);
+        assert_eq!(bases(log.read(0, 5, 1_000, true)), [0]);
+        assert!(log.read(0, 2, 1_000, true).is_empty());
+    }
+
+    #[test]
+    fn offsets_outside_are_refused() {
+        let (log, _) = log();
+        let out = |from| log.log.read(from, 99, 1_000, true, &log.disk);
+        assert_eq!(out(10), Err(LogError::OutOfRange { offset: 10, start: 0, end: 9 }));
+        assert!(out(-1).is_err());
+    }
+
+    #[test]
+    fn a_batch_is_read_without_a_copy() {
+        let (log, size) = log();
+        let (once, twice) = (log.read(3, 6, size, true), log.read(3, 6, size, true));
+        assert_eq!(once.as_ptr(), twice.as_ptr());
+    }
+
+    #[test]
+    fn offsets_by_time() {
+        let mut log = Fixture::new(LogSettings::default());
+        for times in [[10, 30], [20, 25], [50, 40]] {
+            let mut builder = BatchBuilder::new();
+            times.iter().for_each(|time| {
+                builder.push(*time, None, None, &[]);
+            });
+            log.append(builder.build(), 0).unwrap();
+        }
+        let at = |time| log.log.offset_for_timestamp(time, &log.disk).unwrap();
+        assert_eq!(at(0), Some((10, 0)));
+        assert_eq!(at(11), Some((30, 1)));
+        assert_eq!(at(30), Some((30, 1)));
+        assert_eq!(at(31), Some((50, 4)));
+        assert_eq!(at(51), None);
+        assert_eq!(log.log.max_timestamp(&log.disk), Ok(Some((50, 4))));
+        let empty = Fixture::new(LogSettings::default());
+        assert_eq!(empty.log.max_timestamp(&empty.disk), Ok(None));
+    }
+}

@@ -162,3 +162,55 @@ pub(super) fn varlong_bytes(value: i64) -> usize {
     let raw = ((value << 1) ^ (value >> 63)) as u64;
     (64 - (raw | 1).leading_zeros() as usize).div_ceil(7)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::batch::Batch;
+    use super::super::batch_builder::BatchBuilder;
+    use super::*;
+
+    #[test]
+    fn headers_keep_their_order_and_their_double_keys() {
+        let mut builder = BatchBuilder::new().base_offset(10);
+        builder.push(3, None, Some(b""), &[(b"h", Some(b"1")), (b"h", Some(b"2")), (b"\xff", None)]);
+        let batch = Batch::parse(&builder.build()).unwrap();
+        let record = batch.records().next().unwrap().unwrap();
+        assert_eq!((record.offset, record.timestamp, record.key), (10, 3, None));
+        assert_eq!(record.value, Some(Bytes::new()), "an empty value is not a tombstone");
+        let wanted: [(&[u8], Option<&[u8]>); 3] = [(b"h", Some(b"1")), (b"h", Some(b"2")), (b"\xff", None)];
+        let headers: Vec<_> = record.headers.iter().map(|(k, v)| (&k[..], v.as_deref())).collect();
+        assert_eq!(headers, wanted);
+    }
+
+    #[test]
+    fn claims_beyond_the_bytes_are_refused() {
+        let mut huge = BytesMut::new();
+        put_varlong(&mut huge, i64::from(i32::MAX));
+        huge.put_bytes(0, 10);
+        assert!(take_headers(&mut huge.clone().freeze()).is_err());
+        assert!(take_bytes(&mut huge.freeze()).is_err());
+        let mut endless = Bytes::from_static(&[0xff; 12]);
+        assert_eq!(take_varlong(&mut endless), Err(BatchError::Record("varint too long")));
+    }
+
+    #[test]
+    fn compressed_records_are_not_guessed_at() {
+        let mut bytes = BytesMut::from(&super::super::fixture::batch(1, 1)[..]);
+        bytes[22] = 4;
+        let batch = Batch::parse(&bytes.freeze()).unwrap();
+        assert_eq!(batch.records().collect::<Vec<_>>(), [Err(BatchError::Compressed(4))]);
+    }
+
+    proptest! {
+        #[test]
+        fn varints_come_back_and_their_size_is_known(value in any::<i64>(), shift in 0u32..64) {
+            let value = value >> shift;
+            let mut bytes = BytesMut::new();
+            put_varlong(&mut bytes, value);
+            prop_assert_eq!(bytes.len(), varlong_bytes(value));
+            prop_assert_eq!(take_varlong(&mut bytes.freeze()), Ok(value));
+        }
+    }
+}

@@ -115,3 +115,86 @@ impl PartitionLog {
         Ok(self.write_epochs(&epochs, disk)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::LogSettings;
+    use super::super::fixture::*;
+    use super::*;
+
+    fn log() -> Fixture {
+        let segment_bytes = 2 * batch(1, 1).len() as i32;
+        Fixture::new(LogSettings { segment_bytes, ..Default::default() })
+    }
+
+    #[test]
+    fn log_6_a_cut_takes_records_epochs_producers_and_the_high_watermark() {
+        let mut log = log();
+        for sequence in 0..6 {
+            log.append(produced(3, 0, sequence, 1), sequence / 2).unwrap();
+        }
+        log.log.set_high_watermark(5, None, &mut log.out);
+        log.facts();
+        log.truncate(3);
+        assert_eq!((log.log.log_end_offset(), log.log.high_watermark()), (3, 3));
+        assert_eq!(log.log.latest_epoch(), Some(1));
+        assert_eq!(log.log.producers().get(3).map(|state| state.last_sequence()), Some(2));
+        let id = log_id();
+        let cut = Observation::Truncated {
+            log: id.clone(),
+            from: 6,
+            to: 3,
+            reason: TruncationReason::DivergingEpoch,
+        };
+        let lowered =
+            Observation::HighWatermark { log: id, from: 5, to: 3, log_start: 0, log_end: 3, leader: None };
+        assert_eq!(log.facts(), [cut, lowered]);
+    }
+
+    #[test]
+    fn log_6_a_cut_beyond_the_end_still_trims_the_epochs() {
+        let mut log = log();
+        log.append_epochs(&[1, 1]);
+        log.log.assign_epoch(5, 2, &mut log.disk).unwrap();
+        assert_eq!(log.log.latest_epoch(), Some(5));
+        log.facts();
+        log.truncate(7);
+        assert_eq!((log.log.latest_epoch(), log.log.log_end_offset()), (Some(1), 2));
+        assert_eq!(log.facts(), []);
+        let file = log.disk.read_file("orders-0/leader-epoch-checkpoint").unwrap().unwrap();
+        assert_eq!(file, "0\n1\n1 0\n");
+    }
+
+    #[test]
+    fn a_cut_within_a_batch_takes_the_batch() {
+        let mut log = Fixture::new(LogSettings::default());
+        log.append(batch(2, 1), 0).unwrap();
+        log.append(batch(4, 1), 0).unwrap();
+        log.truncate(4);
+        assert_eq!(log.log.log_end_offset(), 2);
+    }
+
+    #[test]
+    fn log_6_a_cut_below_the_start_starts_anew() {
+        let mut log = log();
+        log.log.truncate_fully_and_start_at(50, &mut log.disk, &mut log.out).unwrap();
+        assert_eq!((log.log.log_start_offset(), log.log.high_watermark()), (50, 50));
+        log.append_epochs(&[2]);
+        log.facts();
+        log.truncate(20);
+        let log_ = &log.log;
+        assert_eq!((log_.log_start_offset(), log_.log_end_offset(), log_.high_watermark()), (20, 20, 20));
+        assert_eq!(log_.latest_epoch(), None);
+        assert_eq!(log.disk.list("orders-0").iter().filter(|name| name.ends_with(".log")).count(), 1);
+    }
+
+    #[test]
+    fn no_file_that_was_cut_is_appended_to() {
+        let mut log = Fixture::new(LogSettings::default());
+        log.append_epochs(&[0, 0, 0]);
+        log.truncate(2);
+        log.append_epochs(&[1, 1]);
+        let bases: Vec<_> = log.log.segments.iter().map(|segment| segment.base_offset).collect();
+        assert_eq!(bases, [0, 2]);
+    }
+}
