@@ -156,10 +156,13 @@ impl ReplicaManager {
         let after = (partition.leader_epoch(), partition.log.high_watermark());
         let source = partition.leader().filter(|leader| *leader != self.rules.me);
         if after.0 != before.0 {
-            self.stop_fetching(&key);
+            for fetcher in self.fetchers.values_mut() {
+                fetcher.remove(&key);
+            }
             if let Some(source) = source {
                 self.fetchers.entry(source).or_default().add(key, after.0);
             }
+            self.retire_idle_fetchers();
             self.events.push((key, Event::Changed));
         }
         if after.1 != before.1 {
@@ -184,7 +187,10 @@ impl ReplicaManager {
             None => self.found.remove(key),
         };
         let Some(log) = log else { return };
-        self.stop_fetching(key);
+        for fetcher in self.fetchers.values_mut() {
+            fetcher.remove(key);
+        }
+        self.retire_idle_fetchers();
         self.alter.withdraw(key, None);
         self.events.push((*key, Event::Changed));
         if let Err(error) = log.delete(disk, out) {
@@ -192,10 +198,9 @@ impl ReplicaManager {
         }
     }
 
-    fn stop_fetching(&mut self, key: &PartitionKey) {
-        for fetcher in self.fetchers.values_mut() {
-            fetcher.remove(key);
-        }
+    /// A conversation about nothing ends; an answer that is still to come is nobody's. A fetcher that got its partition
+    /// back in a new epoch goes on: its fetch in flight stays the only one.
+    fn retire_idle_fetchers(&mut self) {
         self.fetchers.retain(|_, fetcher| !fetcher.is_empty());
     }
 }

@@ -331,7 +331,12 @@ impl ReplicaManager {
             }
             was_mine = log.on_synced(token, result, out);
             let target = self.flushing.get(key).map(|end| (*end).min(log.log_end_offset()));
-            if was_mine && target.is_some_and(|end| log.recovery_point() >= end) {
+            // A clean shutdown also waits for what moves no recovery point: truncations, directory entries.
+            let is_done = |log: &mut PartitionLog, disk: &mut dyn Disk| {
+                target.is_some_and(|end| log.recovery_point() >= end)
+                    && (!self.is_stopping || log.flush(disk).is_none())
+            };
+            if was_mine && is_done(log, disk) {
                 self.flushing.remove(key);
                 if self.flushing.is_empty() {
                     self.flushed_all(disk, out);
