@@ -38,8 +38,14 @@ pub(super) struct Term {
     next_offset: Offset,
     sessions: Sessions,
     deferred: Deferred,
-    next_noop: Instant,
+    next_noop: Option<Instant>,
     rng: ChaCha8Rng,
+}
+
+/// When the next no-op record is due after `now`; never if `metadata.max.idle.interval.ms` is 0. Source: KIP-835.
+fn next_noop(settings: &BrokerConfig, now: Instant) -> Option<Instant> {
+    let interval = settings.metadata_max_idle_interval;
+    (!interval.is_zero()).then(|| now + interval)
 }
 
 impl Term {
@@ -74,7 +80,7 @@ impl Term {
             current,
             next_offset: offset + 1,
             deferred: Deferred::new(committed.applied_offset),
-            next_noop: now + config.broker.metadata_max_idle_interval,
+            next_noop: next_noop(&config.broker, now),
             rng,
         })
     }
@@ -218,8 +224,8 @@ impl Term {
                 return;
             }
         }
-        if now >= self.next_noop {
-            self.next_noop = now + self.settings.metadata_max_idle_interval;
+        if self.next_noop.is_some_and(|at| at <= now) {
+            self.next_noop = next_noop(&self.settings, now);
             // As above: a refusal is followed by the resignation.
             let _ = self.write(&[NoOpRecord.into()], now, log);
         }
@@ -227,6 +233,6 @@ impl Term {
 
     /// The earlier of the next session's end and the next no-op record.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        earliest(Some(self.next_noop), self.sessions.next_deadline())
+        earliest(self.next_noop, self.sessions.next_deadline())
     }
 }
