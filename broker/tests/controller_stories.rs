@@ -163,6 +163,7 @@ fn run(c: &Command<'_>, world: &mut World) {
     match c.word(0) {
         "elect" => world.elect(c.id(1), !c.has("losing-the-tail")),
         "depose" => world.depose(),
+        "overtake" => world.overtake(),
         "commit" => world.commit(),
         "sleep" => world.now += Duration::from_millis(c.id(1) as u64),
         "pass" => world.pass(Duration::from_millis(c.id(1) as u64)),

@@ -28,7 +28,13 @@ impl Controller {
 
     /// Folds one committed batch, states what it means and gives the answers that waited for it. A record that cannot
     /// be read halts the node: it would fold another state than its peers (`FaultHandler`).
-    pub fn committed(&mut self, batch: &CommittedBatch, _now: Instant, out: &mut Outbox) {
+    ///
+    /// A batch of a later epoch ends the term, even if nobody said so yet: its offsets may be those of what this
+    /// controller wrote and lost, and nobody may be told that it is committed.
+    pub fn committed(&mut self, batch: &CommittedBatch, now: Instant, out: &mut Outbox) {
+        if self.term.as_ref().is_some_and(|term| term.epoch() < batch.epoch) {
+            self.resigned(now, out);
+        }
         let mut delta = MetadataDelta::default();
         for (offset, bytes) in &batch.records {
             let record = match MetadataRecord::decode(bytes.clone()) {

@@ -9,7 +9,7 @@ use broker::defects::DefectSet;
 use broker::ids::{NodeId, Offset, TopicId, Uuid};
 use broker::io::{ConnectionId, Listener};
 use broker::metadata::{
-    CommittedBatch, LeaderRecoveryState, MetadataImage, MetadataLog, MetadataRecord, NotLeader,
+    CommittedBatch, LeaderRecoveryState, MetadataImage, MetadataLog, MetadataRecord, NoOpRecord, NotLeader,
 };
 use broker::rpc::{Outbox, Outgoing, ReplyTo};
 use broker::time::{Duration, Instant};
@@ -206,6 +206,18 @@ impl World {
     /// The log moves on to another leader, and the active controller does not know yet.
     pub fn depose(&mut self) {
         self.log.epoch += 1;
+    }
+
+    /// Another node leads and commits something in place of the tail; the active controller learns of it only by that.
+    pub fn overtake(&mut self) {
+        self.log.batches.truncate(self.log.committed);
+        self.log.epoch += 1;
+        let (base, epoch) = (self.log.end(), self.log.epoch);
+        let records =
+            (base..base + 5).map(|offset| (offset, MetadataRecord::from(NoOpRecord).encode())).collect();
+        self.log.batches.push(CommittedBatch { base_offset: base, last_offset: base + 4, epoch, records });
+        self.active = None;
+        self.commit();
     }
 
     /// Commits everything written so far and hands it to every controller.
