@@ -6,15 +6,30 @@
 //!
 //! | door | what is behind it |
 //! |---|---|
+//! | [`catalogue`] | Kafka's configs: default, type, unit, effect |
 //! | [`model`] | the typed scenario, nothing drawn yet |
 //! | [`load()`], [`parse`], [`Parsed`] | from a path or a text to a scenario |
 //! | [`diagnostic`] | findings with code, places and help; plain and coloured rendering |
 //! | [`names`] | checks, goals and defects that files may name |
+//! | [`schema()`] | the JSON Schema of the language |
+//! | [`shipped`] | scenario files in a directory, by name |
+//! | `spec.rs` | every key of the language: what the walker accepts and the schema prints |
+//! | `syntax/` | TOML, JSON, and the small languages inside strings |
+//! | `walk/` | from the spanned tree to the typed scenario |
+//! | `overrides.rs` | variants and `--set` |
 
+pub mod catalogue;
 pub mod diagnostic;
 pub mod load;
 pub mod model;
 pub mod names;
+mod overrides;
+pub mod schema;
+pub mod shipped;
+mod spec;
+mod syntax;
+mod walk;
 
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use load::{LoadError, Overrides, Parsed, load, load_with, parse, parse_with};
+pub use schema::{schema, schema_text};

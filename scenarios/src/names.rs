@@ -96,12 +96,20 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         4..=5 => 2,
         _ => 3,
     };
+    let letters = |word: &str| {
+        let mut letters: Vec<char> = word.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    // Of two that are equally far, swapped letters are the likelier slip: `puase` is `pause`, not `phase`.
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .map(|candidate| {
+            (strsim::damerau_levenshtein(word, candidate), letters(candidate) != letters(word), candidate)
+        })
+        .filter(|(distance, _, _)| *distance <= limit)
+        .min_by_key(|(distance, is_other_letters, _)| (*distance, *is_other_letters))
+        .map(|(_, _, candidate)| candidate)
 }
 
 #[cfg(test)]
@@ -119,6 +127,11 @@ mod tests {
         ] {
             assert_eq!(nearest(word, CHECKS.iter().map(|check| check.id)), expected, "{word}");
         }
+    }
+
+    #[test]
+    fn swapped_letters_are_the_likelier_slip() {
+        assert_eq!(nearest("puase", ["phase", "pause"]), Some("pause"));
     }
 
     #[test]

@@ -121,7 +121,9 @@ pub enum CrashMode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PartitionShape {
-    /// `isolate = "TARGET"`, optionally `from = "TARGET"` (default: every other node and client).
+    /// `isolate = "TARGET"`, optionally `from = "TARGET"` (default: every other node and client): cuts the link
+    /// between each member of the one and each other member of the other. The two may overlap: `isolate = "brokers"`,
+    /// `from = "brokers"` cuts every pair of brokers.
     Isolate { isolate: Target, from: Option<Target> },
     /// `halves = ...`.
     Halves(Halves),

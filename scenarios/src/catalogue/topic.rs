@@ -1,0 +1,115 @@
+//! Topic configs.
+
+use super::value::{ConfigKind, INT, LONG, LONG_OR_NONE, LONG_POSITIVE, POSITIVE, Unit};
+use super::{ConfigSpec, modelled, no_effect};
+
+/// Sorted by name.
+pub(super) const CONFIGS: &[ConfigSpec] = &[
+    no_effect("cleanup.policy", "delete", ConfigKind::List, Unit::None, "Delete or compact."),
+    no_effect(
+        "compression.type",
+        "producer",
+        ConfigKind::OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
+        Unit::None,
+        "Compression of stored batches.",
+    ),
+    no_effect("delete.retention.ms", "86400000", LONG, Unit::Ms, "How long tombstones are kept."),
+    no_effect(
+        "file.delete.delay.ms",
+        "60000",
+        LONG,
+        Unit::Ms,
+        "Pause before a deleted segment leaves the disk.",
+    ),
+    modelled(
+        "flush.messages",
+        "9223372036854775807",
+        LONG_POSITIVE,
+        Unit::Count,
+        "Records after which a partition is synced to disk.",
+    ),
+    no_effect(
+        "flush.ms",
+        "9223372036854775807",
+        LONG,
+        Unit::Ms,
+        "Time after which a partition is synced to disk.",
+    ),
+    no_effect("index.interval.bytes", "4096", INT, Unit::Bytes, "Distance of index entries."),
+    no_effect(
+        "max.compaction.lag.ms",
+        "9223372036854775807",
+        LONG_POSITIVE,
+        Unit::Ms,
+        "Oldest record that is not compacted.",
+    ),
+    modelled("max.message.bytes", "1048588", INT, Unit::Bytes, "Largest record batch."),
+    no_effect(
+        "message.timestamp.after.max.ms",
+        "3600000",
+        LONG,
+        Unit::Ms,
+        "How far a timestamp may lie in the future.",
+    ),
+    no_effect(
+        "message.timestamp.before.max.ms",
+        "9223372036854775807",
+        LONG,
+        Unit::Ms,
+        "How far a timestamp may lie in the past.",
+    ),
+    modelled(
+        "message.timestamp.type",
+        "CreateTime",
+        ConfigKind::OneOf(&["CreateTime", "LogAppendTime"]),
+        Unit::None,
+        "Whose clock stamps records.",
+    ),
+    no_effect(
+        "min.cleanable.dirty.ratio",
+        "0.5",
+        ConfigKind::Decimal,
+        Unit::None,
+        "Dirty share from which a log is compacted.",
+    ),
+    no_effect("min.compaction.lag.ms", "0", LONG, Unit::Ms, "Youngest record that is compacted."),
+    modelled(
+        "min.insync.replicas",
+        "1",
+        POSITIVE,
+        Unit::Count,
+        "Smallest ISR with which acks=all is accepted.",
+    ),
+    no_effect(
+        "preallocate",
+        "false",
+        ConfigKind::Bool,
+        Unit::None,
+        "Whether segments are allocated at once.",
+    ),
+    no_effect("retention.bytes", "-1", LONG_OR_NONE, Unit::Bytes, "How many bytes a partition keeps."),
+    no_effect("retention.ms", "604800000", LONG_OR_NONE, Unit::Ms, "How long records are kept."),
+    modelled(
+        "segment.bytes",
+        "1073741824",
+        ConfigKind::Int { min: 14, max: i32::MAX as i64 },
+        Unit::Bytes,
+        "Size at which a segment is rolled.",
+    ),
+    no_effect(
+        "segment.index.bytes",
+        "10485760",
+        ConfigKind::Int { min: 4, max: i32::MAX as i64 },
+        Unit::Bytes,
+        "Largest index.",
+    ),
+    no_effect("segment.jitter.ms", "0", LONG, Unit::Ms, "Random part of that age."),
+    no_effect("segment.ms", "604800000", LONG_POSITIVE, Unit::Ms, "Age at which a segment is rolled."),
+    modelled(
+        "unclean.leader.election.enable",
+        "false",
+        ConfigKind::Bool,
+        Unit::None,
+        "Whether a replica outside of the ISR may lead: available, and lossy.",
+    ),
+];

@@ -1,0 +1,317 @@
+//! Scripted faults: one trigger, one verb.
+
+use super::{Fields, Walk};
+use crate::diagnostic::Diagnostic;
+use crate::model::{
+    CrashMode, Direction, Fault, Halves, Heal, LinkScope, Links, Micros, PartitionShape, Ppm, Span, Trigger,
+    Value, Verb,
+};
+use crate::spec;
+use crate::syntax::tree::{Entry, Node, Val};
+
+/// Keys that are verbs, modelled or not.
+const VERBS: &[&str] = &[
+    "crash",
+    "restart",
+    "shutdown",
+    "pause",
+    "partition",
+    "link",
+    "disk",
+    "clock",
+    "rolling_restart",
+    "reassign",
+    "elect",
+    "alter",
+    "admin",
+    "kill_client",
+    "pause_client",
+    "heal",
+];
+
+impl Walk<'_> {
+    pub(super) fn fault(&mut self, node: &Node, number: usize) -> Option<Fault> {
+        let fields = self.open_node(&spec::FAULT, node)?;
+        let id = match fields.node("id") {
+            Some(node) => self.name(node),
+            None => Some(format!("fault-{number}")),
+        };
+        let phase = fields.node("phase").and_then(|node| self.text(node));
+        let duration = fields.node("for").and_then(|node| self.draw(node, Walk::duration));
+        let trigger = self.trigger(&fields);
+        let verb = self.verb(&fields);
+        if let (Some((verb, _)), Some(entry)) = (&verb, fields.get("for"))
+            && matches!(verb, Verb::Restart { .. } | Verb::Heal { .. })
+        {
+            let message = format!("`{}` happens at once: it has no `for`", verb.word());
+            self.report(Diagnostic::error("scn::needless_for", message).at(entry.key_span, ""));
+        }
+        let span = fields.whole();
+        fields.close();
+        let ((trigger, trigger_span), (verb, verb_span)) = trigger.zip(verb)?;
+        Some(Fault { id: id?, phase, trigger, verb, duration, span, trigger_span, verb_span })
+    }
+
+    fn trigger(&mut self, fields: &Fields<'_>) -> Option<(Trigger, Span)> {
+        let (at, every, when, after) =
+            (fields.get("at"), fields.get("every"), fields.get("when"), fields.get("after"));
+        let on = fields.table.get("on");
+        let given: Vec<&Entry> = [at, every, when, on, after].into_iter().flatten().collect();
+        let is_pair = given.len() == 2 && when.is_some() && after.is_some();
+        let Some(first) = given.first() else {
+            self.trigger_options(fields, None);
+            if fields.has_unknown_key() {
+                return None;
+            }
+            let finding =
+                Diagnostic::error("scn::no_trigger", "this fault has no trigger").at(fields.span, "");
+            self.report(finding.help("say when it fires: at, every, when, or after"));
+            return None;
+        };
+        if given.len() > 1 && !is_pair {
+            let mut finding = Diagnostic::error("scn::two_triggers", "a fault has exactly one trigger");
+            for entry in &given {
+                finding = finding.at(entry.key_span, format!("`{}`", entry.key));
+            }
+            self.report(
+                finding.help("split it into two [[fault]] tables; only `after` and `when` may be combined"),
+            );
+        }
+        let options = self.trigger_options(fields, Some(first));
+        let condition = when.map(|entry| self.condition(&entry.node));
+        let span = Span::new(
+            first.key_span.start,
+            given.iter().map(|e| e.node.span.end).max().unwrap_or(first.node.span.end),
+        );
+        let trigger = if let Some(entry) = after {
+            let fault = self.text(&entry.node)?;
+            self.refer_fault(&fault, &entry.node);
+            let condition = match condition {
+                Some(None) => return None,
+                Some(parsed) => parsed,
+                None => None,
+            };
+            Trigger::After { fault, condition, within: options.within }
+        } else if let Some(condition) = condition {
+            Trigger::When { condition: condition?, once: options.once, within: options.within }
+        } else if let Some(entry) = at {
+            Trigger::At { at: self.draw(&entry.node, Walk::duration)? }
+        } else if let Some(entry) = every {
+            let every = self.draw(&entry.node, Walk::duration)?;
+            if every.named().contains(&&Micros(0)) {
+                self.bad_value(entry.node.span, "a period is longer than 0");
+                return None;
+            }
+            Trigger::Every { every, jitter: options.jitter, count: options.count }
+        } else {
+            return None;
+        };
+        Some((trigger, span))
+    }
+
+    /// Keys that belong to some triggers only; reports those that do not fit the one that is given.
+    fn trigger_options(&mut self, fields: &Fields<'_>, trigger: Option<&Entry>) -> TriggerOptions {
+        let has = |key| fields.table.get(key).is_some();
+        for (key, fits, needs) in [
+            ("jitter", has("every"), "every"),
+            ("count", has("every"), "every"),
+            ("once", has("when"), "when"),
+            ("within", has("when") || has("after"), "when"),
+        ] {
+            if let (Some(entry), false, Some(_)) = (fields.table.get(key), fits, trigger) {
+                let message = format!("`{key}` goes with `{needs}`");
+                self.report(Diagnostic::error("scn::stray_key", message).at(entry.key_span, ""));
+            }
+        }
+        TriggerOptions {
+            jitter: fields.node("jitter").and_then(|node| self.duration(node)).unwrap_or_default(),
+            count: fields.node("count").and_then(|node| self.small_int(node, 1, u32::MAX)),
+            once: fields.node("once").and_then(|node| self.boolean(node)).unwrap_or(true),
+            within: fields.node("within").and_then(|node| self.duration(node)),
+        }
+    }
+
+    fn verb(&mut self, fields: &Fields<'_>) -> Option<(Verb, Span)> {
+        // Every verb is asked for, whichever is given.
+        let modelled =
+            ["crash", "restart", "pause", "partition", "link", "heal"].map(|verb| fields.get(verb));
+        let is_refused = modelled.iter().all(Option::is_none);
+        let given: Vec<&Entry> =
+            fields.table.entries.iter().filter(|entry| VERBS.contains(&entry.key.as_str())).collect();
+        let Some(entry) = given.first() else {
+            if fields.has_unknown_key() {
+                return None;
+            }
+            let finding = Diagnostic::error("scn::no_verb", "this fault does nothing").at(fields.span, "");
+            self.report(finding.help("say what it does: crash, restart, pause, partition, link or heal"));
+            return None;
+        };
+        if given.len() > 1 {
+            let mut finding = Diagnostic::error("scn::two_verbs", "a fault does exactly one thing");
+            for entry in &given {
+                finding = finding.at(entry.key_span, format!("`{}`", entry.key));
+            }
+            self.report(finding.help("split it into two [[fault]] tables"));
+        }
+        let span = Span::new(entry.key_span.start, entry.node.span.end.max(entry.key_span.end));
+        let verb = match entry.key.as_str() {
+            "crash" => self.crash(&entry.node),
+            "pause" => self.pause(&entry.node),
+            "restart" => self.target(&entry.node).map(|target| Verb::Restart { target }),
+            "partition" => self.partition_verb(&entry.node),
+            "link" => self.link(&entry.node),
+            "heal" => self.heal(&entry.node).map(|heal| Verb::Heal { heal }),
+            // A verb that is not modelled yet: reported when the table was opened.
+            _ => {
+                debug_assert!(is_refused || given.len() > 1);
+                None
+            }
+        };
+        verb.map(|verb| (verb, span))
+    }
+
+    fn crash(&mut self, node: &Node) -> Option<Verb> {
+        if !matches!(node.value, Val::Table(_)) {
+            return self.target(node).map(|target| Verb::Crash {
+                target,
+                mode: CrashMode::Process,
+                bind: None,
+            });
+        }
+        let fields = self.open_node(&spec::CRASH, node)?;
+        let target = fields.node("target").and_then(|node| self.target(node));
+        let mode = fields.node("mode").and_then(|node| self.crash_mode(node)).unwrap_or(CrashMode::Process);
+        let bind = fields.node("as").and_then(|node| self.name(node));
+        fields.close();
+        Some(Verb::Crash { target: target?, mode, bind })
+    }
+
+    pub(super) fn crash_mode(&mut self, node: &Node) -> Option<CrashMode> {
+        self.word(node, spec::CRASH_MODES)
+            .map(|word| if word == "power" { CrashMode::Power } else { CrashMode::Process })
+    }
+
+    fn pause(&mut self, node: &Node) -> Option<Verb> {
+        if !matches!(node.value, Val::Table(_)) {
+            return self.target(node).map(|target| Verb::Pause { target, bind: None });
+        }
+        let fields = self.open_node(&spec::PAUSE, node)?;
+        let target = fields.node("target").and_then(|node| self.target(node));
+        let bind = fields.node("as").and_then(|node| self.name(node));
+        fields.close();
+        Some(Verb::Pause { target: target?, bind })
+    }
+
+    fn partition_verb(&mut self, node: &Node) -> Option<Verb> {
+        let fields = self.open_node(&spec::PARTITION, node)?;
+        let isolate = fields.node("isolate").map(|node| self.target(node));
+        let from = fields.node("from").map(|node| self.target(node));
+        let halves = fields.node("halves").map(|node| self.halves(node));
+        let one_way = fields.node("one_way").and_then(|node| self.direction(node));
+        let links = fields.node("links").and_then(|node| self.links(node)).unwrap_or(Links::All);
+        let bind = fields.node("as").and_then(|node| self.name(node));
+        let has_refused_shape =
+            ["groups", "bridge", "ring"].iter().any(|shape| fields.table.get(shape).is_some());
+        let shape = match (isolate, halves) {
+            (Some(isolate), None) => {
+                if from == Some(None) {
+                    return None;
+                }
+                isolate.map(|isolate| PartitionShape::Isolate { isolate, from: from.flatten() })
+            }
+            (None, Some(halves)) => halves.map(PartitionShape::Halves),
+            (None, None) if has_refused_shape => None,
+            _ => {
+                let finding =
+                    Diagnostic::error("scn::bad_partition", "a partition has one shape").at(fields.span, "");
+                self.report(finding.help("give `isolate` (and `from`), or `halves`"));
+                None
+            }
+        };
+        fields.close();
+        Some(Verb::Partition { shape: shape?, one_way, links, bind })
+    }
+
+    fn halves(&mut self, node: &Node) -> Option<Halves> {
+        match &node.value {
+            Val::Array(_) => self.two_targets(node).map(|(one, other)| Halves::Given { one, other }),
+            _ => self.target(node).map(|of| Halves::Drawn { of }),
+        }
+    }
+
+    fn direction(&mut self, node: &Node) -> Option<Direction> {
+        let word = self.word(node, spec::DIRECTIONS)?;
+        Some(if word == "inbound" { Direction::Inbound } else { Direction::Outbound })
+    }
+
+    fn links(&mut self, node: &Node) -> Option<Links> {
+        match self.word(node, spec::LINKS)? {
+            "replication" => Some(Links::Replication),
+            "controller" => Some(Links::Controller),
+            "client" => Some(Links::Client),
+            "group" => {
+                self.not_modelled_yet("cutting group traffic", node.span);
+                None
+            }
+            _ => Some(Links::All),
+        }
+    }
+
+    fn link(&mut self, node: &Node) -> Option<Verb> {
+        let fields = self.open_node(&spec::LINK, node)?;
+        let between = fields.node("between").map(|node| self.two_targets(node));
+        let target = fields.node("target").map(|node| self.target(node));
+        let delay = fields.node("delay").and_then(|node| self.distribution(node));
+        let loss = fields.node("loss").and_then(|node| self.probability(node)).unwrap_or(Ppm(0));
+        let scope = match (between, target) {
+            (Some(pair), None) => pair.map(|(one, other)| LinkScope::Between { one, other }),
+            (None, Some(target)) => target.map(|target| LinkScope::Node { target }),
+            _ => {
+                let finding =
+                    Diagnostic::error("scn::bad_link", "a link effect has one scope").at(fields.span, "");
+                self.report(finding.help("give `between = [A, B]`, or `target`"));
+                None
+            }
+        };
+        let has_effect = ["delay", "loss", "duplicate", "reorder", "corrupt", "bandwidth"];
+        if !has_effect.iter().any(|key| fields.table.get(key).is_some()) {
+            let finding =
+                Diagnostic::error("scn::bad_link", "this link effect does nothing").at(fields.span, "");
+            self.report(finding.help("give `delay`, `loss`, or both"));
+        }
+        fields.close();
+        Some(Verb::Link { scope: scope?, delay, loss })
+    }
+
+    /// `"all"`, one fault id, or a list of them.
+    pub(super) fn heal(&mut self, node: &Node) -> Option<Heal> {
+        if node.as_str() == Some("all") {
+            return Some(Heal::All);
+        }
+        let nodes = match &node.value {
+            Val::Array(items) => items.as_slice(),
+            _ => std::slice::from_ref(node),
+        };
+        let ids: Vec<String> = nodes
+            .iter()
+            .filter_map(|node| {
+                let id = self.text(node)?;
+                self.refer_fault(&id, node);
+                Some(id)
+            })
+            .collect();
+        (ids.len() == nodes.len()).then_some(Heal::Faults(ids))
+    }
+}
+
+struct TriggerOptions {
+    jitter: Micros,
+    count: Option<u32>,
+    once: bool,
+    within: Option<Micros>,
+}
+
+/// The longest that a drawn duration can be.
+pub(super) fn longest(value: &Option<Value<Micros>>) -> Micros {
+    value.as_ref().and_then(Value::max).unwrap_or_default()
+}
