@@ -3,6 +3,7 @@
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::channels::Finished;
 use super::forward::Forwarder;
 use super::lifecycle::{Lifecycle, LifecycleEvent};
 use super::producer_ids::ProducerIds;
@@ -12,7 +13,7 @@ use crate::io::{ConnectionId, Disk};
 use crate::log::LogError;
 use crate::metadata::{CommittedBatch, MetadataDelta, MetadataImage};
 use crate::replica::ReplicaManager;
-use crate::rpc::{CallResult, Caller, Outbox};
+use crate::rpc::{Caller, Outbox};
 use crate::time::{Instant, earliest};
 
 /// The broker role of a node.
@@ -79,14 +80,12 @@ impl BrokerRole {
     /// The answer to a call of one of this role's components. `true`: the controller lets the broker shut down.
     pub fn handle_result(
         &mut self,
-        caller: Caller,
-        id: u64,
-        from: NodeId,
-        result: CallResult,
+        finished: Finished,
         now: Instant,
         disk: &mut dyn Disk,
         out: &mut Outbox,
     ) -> bool {
+        let Finished { caller, id, from, result } = finished;
         match caller {
             Caller::Fetcher | Caller::AlterPartition => {
                 self.replica.handle_result(caller, id, from, result, &self.image, now, disk, out);

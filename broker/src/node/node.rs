@@ -171,11 +171,11 @@ impl Node {
     }
 
     fn finish_calls(&mut self, finished: Vec<Finished>, now: Instant, disk: &mut dyn Disk) {
-        for Finished { caller, id, from, result } in finished {
-            if caller == Caller::Raft {
-                self.raft.handle_result(id, from, result, now, disk, &mut self.outbox);
+        for over in finished {
+            if over.caller == Caller::Raft {
+                self.raft.handle_result(over.id, over.from, over.result, now, disk, &mut self.outbox);
             } else if let Some(broker) = &mut self.broker
-                && broker.handle_result(caller, id, from, result, now, disk, &mut self.outbox)
+                && broker.handle_result(over, now, disk, &mut self.outbox)
             {
                 broker.replica.shutdown(now, disk, &mut self.outbox);
                 self.outbox.halt("controlled shutdown");
