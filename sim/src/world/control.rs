@@ -1,5 +1,7 @@
 //! What a run can see of the world and do to it.
 
+use std::any::Any;
+
 use broker::io::Input;
 use broker::time::{Duration, Instant};
 
@@ -86,7 +88,10 @@ pub trait Control {
 }
 
 /// Who watches a run: recorder, judge and nemesis behind one door.
-pub trait Observer: Send {
+///
+/// It first gets to act after the first machine's boot. Facts of what it does are told to it as soon as it returns. `Any`
+/// lets the caller of a run have its own type back.
+pub trait Observer: Any + Send {
     /// A machine is about to be given an input. `host` and the input are part of the fingerprint.
     fn input(&mut self, at: Instant, host: HostId, input: &Input);
     /// Something happened.
