@@ -28,7 +28,7 @@ pub use model::{
     ChaosLimits, Plan, PlannedConsumer, PlannedDisk, PlannedHost, PlannedLink, PlannedNetwork, PlannedPhase,
     PlannedProducer, PlannedTopic,
 };
-pub use sample::{below, sample};
+pub use sample::{below, pareto_quantiles, sample};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -111,6 +111,12 @@ pub fn sample(distribution: &Distribution, stream: &mut ChaCha8Rng) -> u64 {
     }
 }
 
+/// Median and 99th percentile of a Pareto distribution, in microseconds.
+pub fn pareto_quantiles(min: Micros, alpha: Milli) -> (u64, u64) {
+    let quantile = |tail: u64| scaled_power(min.0, log2(tail) * 1_000 / i128::from(alpha.0.max(1)));
+    (quantile(2), quantile(100))
+}
+
 fn between(min: u64, max: u64, stream: &mut ChaCha8Rng) -> u64 {
     min + below(max.saturating_sub(min).saturating_add(1), stream)
 }
