@@ -61,9 +61,17 @@ pub fn load(path: &Path) -> Result<Parsed, LoadError> {
 
 /// As [`load`], with changes applied.
 pub fn load_with(path: &Path, overrides: &Overrides) -> Result<Parsed, LoadError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
-    parse_with(&path.display().to_string(), &text, overrides).map_err(LoadError::Invalid)
+    let bytes = std::fs::read(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
+    let name = path.display().to_string();
+    match String::from_utf8(bytes) {
+        Ok(text) => parse_with(&name, &text, overrides).map_err(LoadError::Invalid),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let finding =
+                Diagnostic::error("scn::not_utf8", format!("the file is not UTF-8 text: byte {at} is not"));
+            Err(LoadError::Invalid(Report::new(name, "", vec![finding])))
+        }
+    }
 }
 
 /// Parses `text`; `name` is shown in diagnostics, and decides the syntax (JSON if it ends in `.json`).
@@ -73,6 +81,7 @@ pub fn parse(name: &str, text: &str) -> Result<Parsed, Report> {
 
 /// As [`parse`], with changes applied.
 pub fn parse_with(name: &str, text: &str, overrides: &Overrides) -> Result<Parsed, Report> {
+    let digest = blake3::hash(text.as_bytes());
     // A byte order mark is not part of the language; without it the spans stay right.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let is_json = name.ends_with(".json");
@@ -100,7 +109,7 @@ pub fn parse_with(name: &str, text: &str, overrides: &Overrides) -> Result<Parse
         Some(scenario) if report.error_count() == 0 => Ok(Parsed {
             scenario,
             warnings: report,
-            source_digest: format!("blake3:{}", blake3::hash(text.as_bytes()).to_hex()),
+            source_digest: format!("blake3:{}", digest.to_hex()),
             unmodelled_configs: unmodelled_configs.into_iter().collect(),
             text: text.to_owned(),
             file_name: name.to_owned(),

@@ -84,6 +84,26 @@ pub const REACH: &[&str] = &[
     "truncated_records",
 ];
 
+/// Every verb of `[[fault]]` that is acted upon, with one line about it.
+pub fn verbs() -> Vec<(&'static str, &'static str)> {
+    described("Verb: ")
+}
+
+/// Every trigger of `[[fault]]` that is acted upon, with one line about it.
+pub fn triggers() -> Vec<(&'static str, &'static str)> {
+    described("Trigger: ")
+}
+
+fn described(prefix: &str) -> Vec<(&'static str, &'static str)> {
+    crate::spec::FAULT.keys.iter().filter_map(|key| Some((key.name, key.doc.strip_prefix(prefix)?))).collect()
+}
+
+/// Every kind of random fault (`[chaos.*]`) that is acted upon, with one line about it.
+pub fn chaos_kinds() -> Vec<(&'static str, &'static str)> {
+    let keys = crate::spec::CHAOS.keys.iter();
+    keys.filter(|key| key.need != crate::spec::Need::NotYet).map(|key| (key.name, key.doc)).collect()
+}
+
 /// The defect with this museum id or name.
 pub fn defect(id_or_name: &str) -> Option<&'static DefectName> {
     DEFECTS.iter().find(|defect| defect.id == id_or_name || defect.name == id_or_name)
@@ -132,6 +152,16 @@ mod tests {
     #[test]
     fn swapped_letters_are_the_likelier_slip() {
         assert_eq!(nearest("puase", ["phase", "pause"]), Some("pause"));
+    }
+
+    #[test]
+    fn verbs_and_triggers_come_from_the_language() {
+        let names = |list: Vec<(&'static str, &'static str)>| {
+            list.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(verbs()), ["crash", "restart", "pause", "partition", "link", "heal"]);
+        assert_eq!(names(triggers()), ["at", "every", "when", "after"]);
+        assert_eq!(names(chaos_kinds()), ["crash", "pause", "partition", "link"]);
     }
 
     #[test]

@@ -571,3 +571,46 @@ pub(crate) static SWEEP: TableSpec = TableSpec {
     about: "Campaigns over many seeds.",
     keys: &[optional("seeds", Kind::Int, "the command decides", "How many seeds."), not_yet("matrix")],
 };
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::syntax::tree::{Node, Val};
+
+    fn collect(spec: &'static TableSpec, node: &Node, seen: &mut BTreeSet<(&'static str, &'static str)>) {
+        let tables: Vec<&Node> = match &node.value {
+            Val::Array(items) => items.iter().collect(),
+            _ => vec![node],
+        };
+        for entry in tables.iter().filter_map(|node| node.as_table()).flat_map(|table| &table.entries) {
+            let Some(key) = spec.key(&entry.key) else { continue };
+            seen.insert((spec.name, key.name));
+            if let Kind::Table(inner) | Kind::Tables(inner) | Kind::TargetOr(inner) = key.kind {
+                collect(inner, &entry.node, seen);
+            }
+        }
+    }
+
+    fn all(spec: &'static TableSpec, found: &mut BTreeSet<(&'static str, &'static str)>) {
+        for key in spec.keys.iter().filter(|key| key.need != Need::NotYet) {
+            if found.insert((spec.name, key.name))
+                && let Kind::Table(inner) | Kind::Tables(inner) | Kind::TargetOr(inner) = key.kind
+            {
+                all(inner, found);
+            }
+        }
+    }
+
+    /// Together with the assertion in `Fields::close` this proves that every key is acted upon.
+    #[test]
+    fn the_file_with_all_keys_has_all_keys() {
+        let text = include_str!("../tests/all-keys.toml");
+        let (mut seen, mut expected) = (BTreeSet::new(), BTreeSet::new());
+        collect(&ROOT, &crate::syntax::toml::parse(text).0, &mut seen);
+        all(&ROOT, &mut expected);
+        assert_eq!(expected.difference(&seen).collect::<Vec<_>>(), Vec::<&(&str, &str)>::new());
+        assert!(crate::parse("all-keys.toml", text).is_ok());
+    }
+}

@@ -134,7 +134,7 @@ pub struct Variant {
     pub name: String,
     /// Dotted path to new value, as for `--set`.
     pub set: BTreeMap<String, serde_json::Value>,
-    /// Default: the expectation of the file.
+    /// Replaces the whole expectation of the file. Default: that of the file.
     pub expect: Option<Expect>,
     /// The table.
     pub span: Span,

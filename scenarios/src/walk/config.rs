@@ -46,7 +46,10 @@ impl Walk<'_> {
                 Val::Table(inner) if !inner.entries.is_empty() => {
                     self.flatten(inner, &format!("{name}."), flat)
                 }
-                _ => flat.push((name, self.widen(entry.key_span), &entry.node)),
+                _ => {
+                    let span = if prefix.is_empty() { entry.key_span } else { self.widen(entry.key_span) };
+                    flat.push((name, span, &entry.node));
+                }
             }
         }
     }
