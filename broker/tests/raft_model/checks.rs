@@ -1,0 +1,238 @@
+//! What must hold after every step, read from facts and events alone (semantics: Q-1..Q-10, D-1, D-2).
+
+use std::collections::BTreeMap;
+
+use broker::ids::{LeaderEpoch, NodeId, Offset};
+use broker::metadata::CommittedBatch;
+use broker::raft::RaftEvent;
+use broker::trace::{AppendRole, BatchFact, Observation, QuorumRole};
+
+/// One batch with the hash of everything up to it: equal hashes stand for equal prefixes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Link {
+    base_offset: Offset,
+    last_offset: Offset,
+    epoch: LeaderEpoch,
+    chain: u64,
+}
+
+/// What the facts say about one node.
+#[derive(Debug, Default)]
+struct Seen {
+    log: Vec<Link>,
+    flushed: Offset,
+    high_watermark: Offset,
+    persisted_epoch: LeaderEpoch,
+    handed_up_to: Offset,
+    announced: Option<LeaderEpoch>,
+}
+
+impl Seen {
+    fn log_end(&self) -> Offset {
+        self.log.last().map_or(0, |link| link.last_offset + 1)
+    }
+
+    fn push(&mut self, batch: &BatchFact) {
+        let before = self.log.last().map_or(0, |link| link.chain);
+        let mut chain = before ^ 0xcbf2_9ce4_8422_2325;
+        for word in
+            [batch.base_offset, batch.last_offset, i64::from(batch.leader_epoch), i64::from(batch.crc)]
+        {
+            chain = (chain ^ word as u64).wrapping_mul(0x0100_0000_01b3).rotate_left(17);
+        }
+        let (base_offset, last_offset, epoch) = (batch.base_offset, batch.last_offset, batch.leader_epoch);
+        assert_eq!(base_offset, self.log_end(), "a gap in the log");
+        self.log.push(Link { base_offset, last_offset, epoch, chain });
+    }
+
+    fn prefix(&self, end: Offset) -> &[Link] {
+        &self.log[..self.log.partition_point(|link| link.last_offset < end)]
+    }
+}
+
+/// Ghost state: everything ever seen.
+#[derive(Debug, Default)]
+pub struct Checks {
+    nodes: BTreeMap<NodeId, Seen>,
+    voters: Vec<NodeId>,
+    leaders: BTreeMap<LeaderEpoch, NodeId>,
+    votes: BTreeMap<(NodeId, LeaderEpoch), NodeId>,
+    chains: BTreeMap<(Offset, LeaderEpoch), u64>,
+    committed: Vec<Link>,
+    /// What was appended where, by epoch and offset of the last record.
+    appended: BTreeMap<(LeaderEpoch, Offset), Vec<u8>>,
+    /// How many records of `appended` were handed up as committed somewhere.
+    pub confirmed: usize,
+}
+
+impl Checks {
+    pub fn new(voters: Vec<NodeId>) -> Self {
+        Checks { voters, ..Checks::default() }
+    }
+
+    pub fn rebooted(&mut self, node: NodeId) {
+        let seen = self.nodes.entry(node).or_default();
+        (seen.high_watermark, seen.handed_up_to, seen.announced) = (0, 0, None);
+    }
+
+    pub fn note_append(&mut self, epoch: LeaderEpoch, last: Offset, value: Vec<u8>) {
+        self.appended.insert((epoch, last), value);
+    }
+
+    fn elected(&mut self, epoch: LeaderEpoch, leader: NodeId) {
+        let known = *self.leaders.entry(epoch).or_insert(leader);
+        assert_eq!(known, leader, "Q-1: two leaders in epoch {epoch}");
+    }
+
+    pub fn fact(&mut self, node: NodeId, fact: &Observation) {
+        match fact {
+            Observation::LogOpened { log_end, batches, .. } => {
+                let seen = self.nodes.entry(node).or_default();
+                assert!(
+                    *log_end >= seen.flushed,
+                    "D-1: node {node} lost flushed records: {log_end} < {}",
+                    seen.flushed
+                );
+                seen.log.clear();
+                batches.iter().for_each(|batch| seen.push(batch));
+                assert_eq!(*log_end, seen.log_end());
+                self.log_matching(node);
+            }
+            Observation::Appended { role, batch, .. } => {
+                if let AppendRole::Leader(epoch) = role {
+                    assert_eq!(self.leaders.get(epoch), Some(&node), "append without leadership");
+                }
+                self.nodes.entry(node).or_default().push(batch);
+                self.log_matching(node);
+            }
+            Observation::Truncated { to, .. } => {
+                let seen = self.nodes.entry(node).or_default();
+                assert!(
+                    *to >= seen.high_watermark,
+                    "Q-9: node {node} cuts to {to} < {}",
+                    seen.high_watermark
+                );
+                seen.log.retain(|link| link.last_offset < *to);
+                seen.flushed = seen.flushed.min(*to);
+                assert_eq!(seen.log_end(), *to, "a cut within a batch");
+            }
+            Observation::Flushed { up_to, .. } => self.nodes.entry(node).or_default().flushed = *up_to,
+            Observation::HighWatermark { to, leader, .. } => {
+                self.high_watermark(node, *to, leader.as_ref().map(|l| l.leader_epoch))
+            }
+            Observation::QuorumStatePersisted { epoch, voted_for, leader } => {
+                let seen = self.nodes.entry(node).or_default();
+                assert!(*epoch >= seen.persisted_epoch, "Q-3: node {node} went back to epoch {epoch}");
+                seen.persisted_epoch = *epoch;
+                if let Some(leader) = leader {
+                    self.elected(*epoch, *leader);
+                }
+                if let Some(candidate) = voted_for {
+                    let known = *self.votes.entry((node, *epoch)).or_insert(*candidate);
+                    assert_eq!(known, *candidate, "Q-2: node {node} votes twice in epoch {epoch}");
+                }
+            }
+            Observation::VoteGranted { epoch, candidate } => {
+                assert_eq!(
+                    self.votes.get(&(node, *epoch)),
+                    Some(candidate),
+                    "Q-2: a vote left before it was durable"
+                );
+            }
+            Observation::QuorumRoleChanged { epoch, role, .. } => {
+                assert_eq!(
+                    self.nodes[&node].persisted_epoch, *epoch,
+                    "Q-3: a role before its epoch is durable"
+                );
+                assert!(
+                    self.voters.contains(&node)
+                        || matches!(role, QuorumRole::Unattached | QuorumRole::Follower),
+                    "Q-12: observer {node} is {role:?}"
+                );
+                if *role == QuorumRole::Leader {
+                    self.elected(*epoch, node);
+                    let own =
+                        self.nodes[&node].prefix(self.committed.last().map_or(0, |l| l.last_offset + 1));
+                    assert_eq!(
+                        own, self.committed,
+                        "Q-6: leader {node} of epoch {epoch} lacks committed records"
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// the same (offset, epoch) stands for the same prefix, on any node, at any time.
+    fn log_matching(&mut self, node: NodeId) {
+        for link in &self.nodes[&node].log {
+            let known = *self.chains.entry((link.last_offset, link.epoch)).or_insert(link.chain);
+            assert_eq!(
+                known, link.chain,
+                "Q-5: node {node} differs below ({}, {})",
+                link.last_offset, link.epoch
+            );
+        }
+    }
+
+    fn high_watermark(&mut self, node: NodeId, to: Offset, leads: Option<LeaderEpoch>) {
+        let seen = self.nodes.entry(node).or_default();
+        assert!(to >= seen.high_watermark, "node {node}: the high watermark fell to {to}");
+        assert!(to <= seen.log_end());
+        seen.high_watermark = to;
+        let own = seen.prefix(to).to_vec();
+        // committed prefixes are prefixes of each other.
+        let common = own.len().min(self.committed.len());
+        assert_eq!(own[..common], self.committed[..common], "Q-4: node {node} committed something else");
+        let Some(epoch) = leads else {
+            assert!(own.len() <= self.committed.len(), "a follower knows more than any leader committed");
+            return;
+        };
+        let last = own.last().expect("a leader commits at least its own first record");
+        assert_eq!(last.epoch, epoch, "Q-10: committed by counting, but of an older epoch");
+        let flushed = self.voters.iter().filter(|v| self.nodes.get(v).is_some_and(|s| s.flushed >= to));
+        assert!(flushed.count() > self.voters.len() / 2, "Q-7: {to} is committed without a flushed majority");
+        if own.len() > self.committed.len() {
+            self.committed = own;
+        }
+    }
+
+    pub fn event(&mut self, node: NodeId, event: &RaftEvent) {
+        let leader_of = |epoch: &LeaderEpoch| self.leaders.get(epoch).copied();
+        match event {
+            RaftEvent::Committed(batch) => self.handed_up(node, batch),
+            RaftEvent::BecameLeader { epoch } => {
+                assert_eq!(leader_of(epoch), Some(node));
+                let seen = self.nodes.entry(node).or_default();
+                let start =
+                    seen.log.iter().find(|l| l.epoch == *epoch).expect("its LeaderChange").base_offset;
+                assert!(seen.handed_up_to > start, "leads before its own first record was handed up");
+                seen.announced = Some(*epoch);
+            }
+            RaftEvent::Resigned { epoch } => {
+                let seen = self.nodes.entry(node).or_default();
+                assert_eq!(seen.announced.take(), Some(*epoch), "resigned from what it never announced");
+            }
+            RaftEvent::LeaderChanged { leader, epoch } => {
+                if let Some(leader) = leader {
+                    self.elected(*epoch, *leader);
+                }
+            }
+        }
+    }
+
+    /// Every batch once and in order; what is in it is what was appended.
+    fn handed_up(&mut self, node: NodeId, batch: &CommittedBatch) {
+        let seen = self.nodes.entry(node).or_default();
+        assert_eq!(batch.base_offset, seen.handed_up_to, "node {node}: a gap or a repetition");
+        seen.handed_up_to = batch.last_offset + 1;
+        assert!(seen.handed_up_to <= seen.high_watermark);
+        if let Some(value) = self.appended.get(&(batch.epoch, batch.last_offset)) {
+            let (offset, last) = batch.records.last().expect("a data batch");
+            assert_eq!((*offset, &last[..]), (batch.last_offset, &value[..]));
+            self.confirmed += 1;
+        } else {
+            assert!(batch.records.is_empty(), "records that nobody appended");
+        }
+    }
+}
