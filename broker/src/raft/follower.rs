@@ -152,3 +152,134 @@ impl Raft {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fetch_messages::{FetchAnswer, read_fetch_request};
+    use super::super::messages::begin_request;
+    use super::super::testing::{Rig, TWO, batch, calls};
+    use super::*;
+    use crate::rpc::{Call, CallError, Outgoing};
+    use crate::time::Duration;
+    use crate::wire::{ErrorCode, Request};
+
+    /// A follower of 2 in epoch 5, and its fetch.
+    fn follower() -> (Rig, Call) {
+        let mut rig = Rig::new(1);
+        rig.ask(begin_request("c", NodeId(1), TWO, 5));
+        let fetch = calls(&rig.sync()).pop().unwrap();
+        (rig, fetch)
+    }
+
+    fn offset(call: &Call) -> Offset {
+        let Request::Fetch(request) = &call.request else { panic!("{call:?}") };
+        read_fetch_request(request).unwrap().offset
+    }
+
+    #[test]
+    fn a_voter_fetches_on_only_when_what_it_got_is_on_its_disk() {
+        let (mut rig, fetch) = follower();
+        assert_eq!((fetch.to, offset(&fetch)), (TWO, 0));
+        let list = rig.fetched(&fetch, 5, FetchAnswer::Records(batch(0, 5)), Some(0));
+        assert!(calls(&list).is_empty());
+        assert_eq!(rig.raft.log_end_offset(), 1);
+        let next = calls(&rig.sync());
+        assert_eq!(next.iter().map(offset).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn the_high_watermark_is_learned_and_batches_are_handed_up_once() {
+        let (mut rig, fetch) = follower();
+        rig.fetched(&fetch, 5, FetchAnswer::Records(batch(0, 5)), Some(9));
+        assert_eq!(rig.raft.high_watermark(), 1, "not beyond the own end");
+        let committed =
+            |rig: &Rig| rig.events.iter().filter(|e| matches!(e, RaftEvent::Committed(_))).count();
+        assert_eq!(committed(&rig), 1);
+        let fetch = calls(&rig.sync()).pop().unwrap();
+        rig.fetched(&fetch, 5, FetchAnswer::Records(Default::default()), Some(0));
+        assert_eq!((rig.raft.high_watermark(), committed(&rig)), (1, 1));
+    }
+
+    #[test]
+    fn a_diverging_log_is_cut_but_never_below_the_high_watermark() {
+        let (mut rig, fetch) = follower();
+        let records = [batch(0, 3), batch(1, 4)].concat();
+        rig.fetched(&fetch, 5, FetchAnswer::Records(records.into()), Some(1));
+        let fetch = calls(&rig.sync()).pop().unwrap();
+        let list = rig.fetched(&fetch, 5, FetchAnswer::Diverging { epoch: 3, end_offset: 1 }, Some(1));
+        assert_eq!(rig.raft.log_end_offset(), 1);
+        let fetch = calls(&list).pop().expect("what is left is on the disk: fetch on");
+        let list = rig.fetched(&fetch, 5, FetchAnswer::Diverging { epoch: 2, end_offset: 0 }, Some(1));
+        assert!(
+            matches!(&list[..], [.., Outgoing::Halt { reason }] if reason.contains("high watermark")),
+            "{list:?}"
+        );
+    }
+
+    #[test]
+    fn records_that_do_not_fit_change_nothing() {
+        let (mut rig, fetch) = follower();
+        rig.fetched(&fetch, 5, FetchAnswer::Records(batch(7, 5)), Some(8));
+        assert_eq!((rig.raft.log_end_offset(), rig.raft.high_watermark()), (0, 0));
+        let fetch = calls(&rig.tick()).pop().unwrap();
+        let mut torn = batch(0, 5).to_vec();
+        torn[30] ^= 1;
+        rig.fetched(&fetch, 5, FetchAnswer::Records(torn.into()), Some(1));
+        assert_eq!(rig.raft.log_end_offset(), 0);
+    }
+
+    #[test]
+    fn an_answer_that_nobody_waits_for_is_ignored() {
+        let (mut rig, fetch) = follower();
+        let stranger = Call { id: 4711, ..fetch.clone() };
+        assert!(rig.fetched(&stranger, 9, FetchAnswer::Records(batch(0, 9)), Some(1)).is_empty());
+        rig.result(&fetch, Err(CallError::TimedOut));
+        rig.fetched(&fetch, 5, FetchAnswer::Records(batch(0, 5)), Some(1));
+        assert_eq!((rig.raft.epoch(), rig.raft.log_end_offset()), (5, 0));
+    }
+
+    #[test]
+    fn a_higher_epoch_in_an_answer_is_followed_and_its_records_are_dropped() {
+        let (mut rig, fetch) = follower();
+        rig.fetched(&fetch, 6, FetchAnswer::Records(batch(0, 6)), Some(1));
+        rig.sync();
+        assert_eq!((rig.raft.epoch(), rig.raft.leader(), rig.raft.log_end_offset()), (6, Some(TWO), 0));
+    }
+
+    #[test]
+    fn a_second_leader_of_the_epoch_halts_the_node() {
+        let (mut rig, fetch) = follower();
+        let at = super::super::Leadership { epoch: 5, leader: Some(NodeId(3)) };
+        let answer = FetchAnswer::Refused(ErrorCode::NotLeaderOrFollower);
+        let list =
+            rig.result(&fetch, Ok(super::super::fetch_messages::fetch_response(answer, at, None).into()));
+        assert!(
+            matches!(&list[..], [Outgoing::Halt { reason }] if reason.contains("two leaders")),
+            "{list:?}"
+        );
+        assert_eq!(rig.raft.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_voter_without_its_leader_stands_for_election() {
+        let (mut rig, _) = follower();
+        let began = rig.now;
+        rig.tick();
+        assert_eq!(rig.now.saturating_since(began), Duration::from_secs(2));
+        assert_eq!((rig.raft.epoch(), rig.raft.leader()), (6, None));
+    }
+
+    #[test]
+    fn an_observer_asks_around_and_never_stands_for_election() {
+        let mut rig = Rig::unsynced(4);
+        let asked = calls(&rig.sync()).pop().unwrap();
+        let at = super::super::Leadership { epoch: 5, leader: Some(TWO) };
+        let answer = FetchAnswer::Refused(ErrorCode::FencedLeaderEpoch);
+        rig.result(&asked, Ok(super::super::fetch_messages::fetch_response(answer, at, None).into()));
+        let fetch = calls(&rig.sync()).pop().unwrap();
+        assert_eq!(fetch.to, TWO);
+        let again = rig.tick();
+        assert_eq!(calls(&again).len(), 1, "the leader is silent: somebody else may know");
+        assert_eq!(rig.raft.epoch(), 5);
+    }
+}

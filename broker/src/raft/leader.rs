@@ -278,7 +278,10 @@ impl Raft {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::Rig;
     use super::*;
+    use crate::rpc::Outgoing;
+    use crate::trace::Observation;
 
     fn leader(voters: i32, epoch_start: Offset) -> Leader {
         let voters = (1..=voters).map(NodeId).collect();
@@ -328,5 +331,54 @@ mod tests {
         leader.record_fetch(NodeId(3), 9);
         leader.record_fetch(NodeId(4), 9);
         assert_eq!(leader.successors(), [3, 4, 2].map(NodeId));
+    }
+
+    #[test]
+    fn a_leader_leads_for_others_only_after_its_first_record_is_committed() {
+        let mut rig = Rig::new(1);
+        let epoch = rig.elect();
+        let announced = |rig: &Rig| rig.events.contains(&RaftEvent::BecameLeader { epoch });
+        assert!(!announced(&rig));
+        rig.fetch(2, epoch, 1, epoch);
+        assert!(announced(&rig));
+        let before =
+            rig.events.iter().position(|e| matches!(e, RaftEvent::Committed(b) if b.last_offset == 0));
+        assert!(before < rig.events.iter().position(|e| *e == RaftEvent::BecameLeader { epoch }));
+    }
+
+    #[test]
+    fn appends_linger_and_each_is_one_batch_with_the_promised_offset() {
+        let mut rig = Rig::new(1);
+        let epoch = rig.elect();
+        let now = rig.now;
+        let value = |v: &'static str| Bytes::from_static(v.as_bytes());
+        assert_eq!(rig.raft.append(epoch, vec![value("a"), value("b")], now), Ok(2));
+        assert_eq!(rig.raft.append(epoch, vec![value("c")], now), Ok(3));
+        assert_eq!(rig.raft.log_end_offset(), 1);
+        let facts = rig.tick();
+        assert_eq!((rig.raft.log_end_offset(), rig.now.saturating_since(now).as_millis()), (4, 25));
+        let appended = |o: &&Outgoing| matches!(o, Outgoing::Fact(Observation::Appended { .. }));
+        assert_eq!(facts.iter().filter(appended).count(), 2);
+        rig.sync();
+        rig.fetch(2, epoch, 4, epoch);
+        let committed: Vec<_> = rig
+            .events
+            .iter()
+            .filter_map(
+                |e| if let RaftEvent::Committed(batch) = e { Some(batch.records.clone()) } else { None },
+            )
+            .collect();
+        assert_eq!(committed, [vec![], vec![(1, value("a")), (2, value("b"))], vec![(3, value("c"))]]);
+    }
+
+    #[test]
+    fn only_the_leader_of_the_epoch_appends() {
+        let mut rig = Rig::new(1);
+        let now = rig.now;
+        assert_eq!(rig.raft.append(0, vec![Bytes::new()], now), Err(NotLeader { epoch: 0, leader: None }));
+        let epoch = rig.elect();
+        let refusal = Err(NotLeader { epoch, leader: Some(NodeId(1)) });
+        assert_eq!(rig.raft.append(epoch - 1, vec![Bytes::new()], now), refusal);
+        assert!(rig.raft.append(epoch, vec![Bytes::new()], now).is_ok());
     }
 }

@@ -131,3 +131,77 @@ impl Raft {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Rig;
+    use super::*;
+    use bytes::Bytes;
+
+    fn error(code: ErrorCode) -> Option<i16> {
+        Some(code.code())
+    }
+
+    #[test]
+    fn only_replicas_of_the_same_epoch_are_served() {
+        let mut rig = Rig::new(1);
+        let follower_asked = rig.fetch(2, 0, 0, 0).map(|f| f.head.error);
+        assert_eq!(follower_asked, error(ErrorCode::NotLeaderOrFollower));
+        let epoch = rig.elect();
+        let mut code = |e| rig.fetch(2, e, 0, 0).map(|f| f.head.error);
+        assert_eq!(code(epoch - 1), error(ErrorCode::FencedLeaderEpoch));
+        assert_eq!(code(epoch + 1), error(ErrorCode::UnknownLeaderEpoch));
+        assert_eq!(code(epoch), Some(0));
+        assert!(rig.raft.is_leader(), "a claim of a higher epoch in a fetch unseats nobody");
+    }
+
+    #[test]
+    fn a_log_that_differs_is_told_where_and_is_not_counted() {
+        let mut rig = Rig::new(1);
+        let epoch = rig.elect();
+        let told = rig.fetch(2, epoch, 1, epoch - 1).unwrap();
+        assert_eq!((told.diverging, told.records.is_empty()), (Some((epoch - 1, 0)), true));
+        assert_eq!(rig.fetch(2, epoch, 7, epoch).unwrap().diverging, Some((epoch, 1)));
+        assert_eq!(rig.raft.high_watermark(), 0);
+        assert_eq!(rig.fetch(2, epoch, 1, epoch).unwrap().diverging, None);
+        assert_eq!(rig.raft.high_watermark(), 1);
+    }
+
+    #[test]
+    fn a_leader_shows_no_high_watermark_before_its_first_record_is_committed() {
+        let mut rig = Rig::new(1);
+        let epoch = rig.elect();
+        assert_eq!(rig.fetch(3, epoch, 0, 0).unwrap().high_watermark, None);
+        assert_eq!(rig.fetch(2, epoch, 1, epoch).unwrap().high_watermark, Some(1));
+    }
+
+    #[test]
+    fn a_fetch_without_news_waits_for_records() {
+        let mut rig = Rig::new(1);
+        let epoch = rig.elect();
+        rig.fetch(2, epoch, 1, epoch);
+        assert_eq!(rig.fetch(2, epoch, 1, epoch), None, "parked");
+        let now = rig.now;
+        assert_eq!(rig.raft.append(epoch, vec![Bytes::from_static(b"v")], now), Ok(1));
+        let list = rig.tick();
+        assert!(list.iter().any(|o| matches!(o, crate::rpc::Outgoing::Reply { .. })), "{list:?}");
+    }
+
+    #[test]
+    fn a_parked_fetch_is_answered_after_the_longest_wait_and_when_the_leader_goes() {
+        let mut rig = Rig::new(1);
+        let epoch = rig.elect();
+        rig.fetch(2, epoch, 1, epoch);
+        assert_eq!(rig.fetch(2, epoch, 1, epoch), None);
+        let parked_at = rig.now;
+        let answered = |list: &[crate::rpc::Outgoing]| {
+            list.iter().any(|o| matches!(o, crate::rpc::Outgoing::Reply { .. }))
+        };
+        while !answered(&rig.tick()) {}
+        assert_eq!(rig.now.saturating_since(parked_at).as_millis(), 500);
+        assert_eq!(rig.fetch(2, epoch, 1, epoch), None);
+        let (now, mut out) = (rig.now, crate::rpc::Outbox::default());
+        rig.raft.resign(now, &mut rig.disk, &mut out);
+        assert!(answered(&out.list));
+    }
+}

@@ -325,3 +325,50 @@ impl Raft {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::QUORUM_STATE_PATH;
+    use super::super::testing::{Rig, calls, config};
+    use super::*;
+    use crate::log::MemoryDisk;
+    use crate::wire::messages::MetadataRequest;
+    use bytes::Bytes;
+
+    #[test]
+    fn vote_requests_leave_only_when_the_own_vote_is_durable() {
+        let mut rig = Rig::new(1);
+        assert!(calls(&rig.tick()).is_empty());
+        assert_eq!(calls(&rig.sync()).iter().map(|c| c.to).collect::<Vec<_>>(), [NodeId(2), NodeId(3)]);
+    }
+
+    #[test]
+    fn a_failed_sync_halts_the_node() {
+        let mut rig = Rig::new(1);
+        rig.tick();
+        let token = rig.disk.pending_syncs()[0];
+        let mut out = Outbox::default();
+        let failed = Err(DiskError::Io("disk".into()));
+        assert!(rig.raft.handle_synced(token, &failed, rig.now, &mut rig.disk, &mut out));
+        assert!(matches!(&out.list[..], [Outgoing::Halt { .. }]), "{:?}", out.list);
+        assert!(rig.ask(MetadataRequest::default()).is_empty());
+    }
+
+    #[test]
+    fn a_request_of_another_room_closes_its_connection() {
+        let mut rig = Rig::new(1);
+        assert!(matches!(&rig.ask(MetadataRequest::default())[..], [Outgoing::Disconnect { .. }]));
+    }
+
+    #[test]
+    fn a_boot_without_voters_or_with_a_damaged_file_is_refused() {
+        let boot = |config: &NodeConfig, disk: &mut MemoryDisk| {
+            Raft::boot(config, 1, Instant::ZERO, disk, &mut Outbox::default()).map(|_| ())
+        };
+        let lonely = NodeConfig { voters: Default::default(), ..config(1) };
+        assert_eq!(boot(&lonely, &mut MemoryDisk::new()), Err(RaftError::NoVoters));
+        let mut disk = MemoryDisk::new();
+        disk.replace(QUORUM_STATE_PATH, Bytes::from_static(b"?")).unwrap();
+        assert_eq!(boot(&config(1), &mut disk), Err(RaftError::CorruptQuorumState));
+    }
+}

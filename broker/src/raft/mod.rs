@@ -50,6 +50,8 @@ mod metadata_log;
 mod peer_calls;
 mod quorum_state;
 mod roles;
+#[cfg(test)]
+mod testing;
 mod timing;
 mod voting;
 

@@ -201,3 +201,32 @@ impl Raft {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Rig;
+    use super::*;
+
+    #[test]
+    fn a_leader_that_hears_of_a_higher_epoch_resigns_at_once() {
+        let mut rig = Rig::new(1);
+        let epoch = rig.elect();
+        rig.fetch(2, epoch, 1, epoch);
+        assert!(rig.vote(NodeId(3), epoch + 1, epoch, 1));
+        assert!(rig.events.contains(&RaftEvent::Resigned { epoch }));
+        assert_eq!(rig.events.last(), Some(&RaftEvent::LeaderChanged { leader: None, epoch: epoch + 1 }));
+    }
+
+    #[test]
+    fn a_recorded_leader_boots_resigned() {
+        let mut rig = Rig::new(1);
+        let epoch = rig.elect();
+        rig.restart();
+        rig.sync();
+        assert_eq!((rig.raft.epoch(), rig.raft.is_leader(), rig.raft.leader()), (epoch, false, None));
+        assert!(!rig.vote(NodeId(2), epoch, 0, 0));
+        rig.tick();
+        rig.sync();
+        assert_eq!(rig.raft.epoch(), epoch + 1);
+    }
+}

@@ -151,3 +151,112 @@ impl Raft {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::messages::{begin_request, end_request, vote_request};
+    use super::super::testing::{Rig, THREE, TWO};
+    use super::*;
+    use crate::rpc::Outgoing;
+    use crate::wire::Response;
+
+    #[test]
+    fn one_vote_per_epoch_and_the_same_again_for_the_same_candidate() {
+        let mut rig = Rig::new(1);
+        assert!(rig.vote(TWO, 5, 0, 0));
+        assert!(rig.vote(TWO, 5, 0, 0), "a repeated request gets the same answer");
+        assert!(!rig.vote(THREE, 5, 0, 0));
+        assert!(rig.vote(THREE, 6, 0, 0), "a new epoch is a new vote");
+    }
+
+    #[test]
+    fn a_vote_leaves_only_when_it_is_durable_and_survives_a_restart() {
+        let mut rig = Rig::new(1);
+        let asked = Candidacy { candidate: TWO, epoch: 5, last_epoch: 0, end_offset: 0 };
+        assert!(rig.ask(vote_request("c", NodeId(1), &asked)).is_empty());
+        let released = rig.sync();
+        let names: Vec<_> = released
+            .iter()
+            .map(|o| match o {
+                Outgoing::Fact(Observation::QuorumStatePersisted { .. }) => "persisted",
+                Outgoing::Fact(Observation::VoteGranted { .. }) => "granted",
+                Outgoing::Reply { .. } => "reply",
+                _ => "other",
+            })
+            .filter(|name| *name != "other")
+            .collect();
+        assert_eq!(names, ["persisted", "granted", "reply"]);
+        rig.restart();
+        rig.sync();
+        assert!(!rig.vote(THREE, 5, 0, 0));
+        assert!(rig.vote(TWO, 5, 0, 0));
+    }
+
+    #[test]
+    fn what_was_read_at_boot_is_not_trusted_before_it_is_durable() {
+        let mut rig = Rig::unsynced(1);
+        assert_eq!(rig.raft.next_deadline(), None);
+        let asked = Candidacy { candidate: TWO, epoch: 5, last_epoch: 0, end_offset: 0 };
+        assert!(rig.ask(vote_request("c", NodeId(1), &asked)).is_empty());
+    }
+
+    #[test]
+    fn a_poorer_log_gets_no_vote() {
+        let mut rig = Rig::new(1);
+        let epoch = rig.elect();
+        assert_eq!(rig.raft.log_end_offset(), 1);
+        assert!(!rig.vote(TWO, epoch + 1, epoch - 1, 9), "an older last epoch, however long");
+        assert!(!rig.vote(TWO, epoch + 2, epoch, 0), "a shorter log of the same epoch");
+        assert!(rig.vote(TWO, epoch + 3, epoch, 1));
+    }
+
+    #[test]
+    fn who_knows_a_leader_does_not_vote_in_its_epoch() {
+        let mut rig = Rig::new(1);
+        assert!(rig.answer(begin_request("c", NodeId(1), TWO, 5)).is_some());
+        assert_eq!(rig.raft.leader(), Some(TWO));
+        assert!(!rig.vote(THREE, 5, 4, 99));
+        assert!(rig.vote(THREE, 6, 4, 99));
+        assert_eq!((rig.raft.leader(), rig.raft.epoch()), (None, 6));
+    }
+
+    fn begin_error(rig: &mut Rig, request: BeginQuorumEpochRequest) -> (i16, i16) {
+        match rig.answer(request) {
+            Some(Response::BeginQuorumEpoch(r)) => {
+                (r.error_code, r.topics.first().map_or(0, |t| t.partitions[0].error_code))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn claims_to_lead_are_judged() {
+        let mut rig = Rig::new(1);
+        let me = NodeId(1);
+        assert_eq!(begin_error(&mut rig, begin_request("c", me, TWO, 5)), (0, 0));
+        for (request, expected) in [
+            (begin_request("c", me, TWO, 5), (0, 0)),
+            (begin_request("c", me, THREE, 5), (0, ErrorCode::InvalidRequest.code())),
+            (begin_request("c", me, me, 6), (0, ErrorCode::InvalidRequest.code())),
+            (begin_request("c", me, THREE, 4), (0, ErrorCode::FencedLeaderEpoch.code())),
+            (begin_request("c", me, NodeId(9), 6), (0, ErrorCode::InconsistentVoterSet.code())),
+            (begin_request("other", me, TWO, 6), (ErrorCode::InconsistentClusterId.code(), 0)),
+            (begin_request("c", THREE, TWO, 6), (ErrorCode::InvalidVoterKey.code(), 0)),
+            (BeginQuorumEpochRequest::default(), (ErrorCode::InvalidRequest.code(), 0)),
+        ] {
+            assert_eq!(begin_error(&mut rig, request.clone()), expected, "{request:?}");
+        }
+        assert_eq!((rig.raft.leader(), rig.raft.epoch()), (Some(TWO), 5));
+    }
+
+    #[test]
+    fn the_first_successor_stands_for_election_at_once() {
+        let mut rig = Rig::new(1);
+        rig.answer(begin_request("c", NodeId(1), TWO, 5));
+        let before = rig.raft.epoch();
+        rig.answer(end_request("c", TWO, 5, &[NodeId(1), THREE]));
+        let began = rig.now;
+        rig.tick();
+        assert_eq!((rig.raft.epoch(), rig.now), (before + 1, began));
+    }
+}

@@ -8,6 +8,7 @@ mod world;
 use broker::ids::NodeId;
 use broker::time::Duration;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use world::World;
 
@@ -103,7 +104,8 @@ fn survives(voters: i32, observers: i32, steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    // A fixed seed: the same commit gives the same verdict. PROPTEST_CASES explores further.
+    #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(595), ..ProptestConfig::default() })]
 
     #[test]
     fn a_lone_voter_and_its_observer_survive(steps in prop::collection::vec(step(), 0..200)) {
