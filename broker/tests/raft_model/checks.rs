@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use broker::ids::{LeaderEpoch, NodeId, Offset};
 use broker::metadata::CommittedBatch;
 use broker::raft::RaftEvent;
-use broker::trace::{AppendRole, BatchFact, Observation, QuorumRole};
+use broker::trace::{AppendRole, BatchFact, Observation, QuorumRole, TruncationReason};
 
 /// One batch with the hash of everything up to it: equal hashes stand for equal prefixes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +105,14 @@ impl Checks {
                 self.nodes.entry(node).or_default().push(batch);
                 self.log_matching(node);
             }
+            Observation::LogCreated { .. } => {
+                let seen = self.nodes.entry(node).or_default();
+                assert_eq!(seen.flushed, 0, "D-1: node {node} lost its log");
+                seen.log.clear();
+            }
+            // `LogOpened` follows and says all. A power failure may also undo a cut that was not synced: the log then ends
+            // behind the end that was known, with records of an older epoch that nobody counted.
+            Observation::Truncated { reason: TruncationReason::Recovery, .. } => {}
             Observation::Truncated { to, .. } => {
                 let seen = self.nodes.entry(node).or_default();
                 assert!(
