@@ -340,7 +340,7 @@ fn check_opened(out: &Outbox, survived: &Model) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_log_equals_its_model_through_crashes(ops in proptest::collection::vec(op(), 1..70)) {

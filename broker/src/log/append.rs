@@ -6,7 +6,7 @@ use super::batch::{Batch, BatchError, BatchHeader, batches, into_mut, stamp_appe
 use super::error::AppendError;
 use super::partition_log::{AppendInfo, PartitionLog};
 use super::producers::SequenceCheck;
-use super::segment::Segment;
+use super::segment::{Segment, SegmentName};
 use crate::ids::*;
 use crate::io::{Disk, DiskError};
 use crate::rpc::Outbox;
@@ -194,21 +194,23 @@ impl PartitionLog {
         Ok(())
     }
 
-    /// Begins a new segment at the log end (LOG-3).
+    /// Begins a new segment at the log end (LOG-3), after a cut in a new generation.
     fn roll(&mut self, disk: &mut dyn Disk) -> Result<(), DiskError> {
-        let base_offset = self.log_end_offset();
-        if self.active().size == 0 {
-            // Two files cannot have one name: the empty one goes and comes back as another file.
-            disk.remove(&self.active().path)?;
-            self.sync.note_directory_change();
-            let write = self.sync.next_write();
-            *self.active_mut() = Segment::create(&self.dir.clone(), base_offset, write, disk)?;
-        } else {
-            let write = self.sync.next_write();
-            let segment = Segment::create(&self.dir, base_offset, write, disk)?;
-            self.segments.push(segment);
-        }
+        let is_empty = self.active().size == 0;
+        let before = if is_empty { self.segments.iter().rev().nth(1) } else { self.segments.last() };
+        let name = SegmentName {
+            generation: self.generation + u64::from(self.roll_next),
+            base_offset: self.log_end_offset(),
+            previous: before.map(|segment| segment.name.generation),
+        };
+        let segment = Segment::create(&self.dir, name, self.sync.next_write(), disk)?;
         self.sync.note_directory_change();
+        self.generation = name.generation;
+        if is_empty {
+            disk.remove(&self.active().path)?;
+            self.segments.pop();
+        }
+        self.segments.push(segment);
         self.roll_next = false;
         Ok(())
     }

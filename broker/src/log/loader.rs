@@ -2,7 +2,12 @@
 //!
 //! Headers are always read, since index, epochs and producer state are their fold. After anything but a clean shutdown
 //! every batch's checksum is compared too, and the log ends before the first batch that is torn, damaged or does not
-//! follow its predecessor; later segments go, except one that was begun exactly there.
+//! follow its predecessor.
+//!
+//! A power failure also loses creations and removals of files, each on its own. So the directory may hold segments of
+//! several histories: before and after cuts that did or did not become durable. Each segment says of which generation the
+//! one before it is; the log is the newest segment that can be followed back to a first one. What an earlier segment
+//! holds from the beginning of the next one on is from before a cut. All other segments go.
 //!
 //! Differs from Kafka: after a crash the whole log is checked, not only what lies above the recovery point. That
 //! checkpoint may be stale across a truncation, and a batch trusted for its sake would be served damaged (D-1).
@@ -13,7 +18,7 @@ use super::leader_epochs::LeaderEpochCache;
 use super::partition_log::{LogSettings, PartitionLog, RecoveryHints};
 use super::partition_metadata::{directory, metadata_path, metadata_text, parse_metadata};
 use super::producers::ProducerStates;
-use super::segment::{Segment, base_offset_of, segment_path};
+use super::segment::{Segment, SegmentName};
 use crate::ids::*;
 use crate::io::{Disk, DiskError};
 use crate::rpc::Outbox;
@@ -35,13 +40,15 @@ impl PartitionLog {
     ) -> Result<PartitionLog, LogError> {
         let dir = directory(&id.partition);
         let existed = has_identity(&id, &dir, disk)?;
-        if !existed {
-            remove_remains(&dir, disk)?;
-        }
+        let remains = if existed { None } else { remove_remains(&dir, disk)? };
         let mut loaded = load_segments(&dir, hints.clean_shutdown, disk)?;
         let had_segments = !loaded.segments.is_empty();
         if !had_segments {
-            loaded.segments.push(Segment::create(&dir, 0, 0, disk)?);
+            // What was removed may come back: it must not find a segment that it could follow.
+            let seen = loaded.seen_generation.max(remains);
+            let first = seen.map_or(SegmentName::FIRST, |seen| SegmentName::root(seen + 1, 0));
+            loaded.seen_generation = Some(first.generation);
+            loaded.segments.push(Segment::create(&dir, first, 0, disk)?);
         }
         let is_trusted = hints.clean_shutdown && existed && had_segments && !loaded.was_cut;
         let log_end = loaded.segments.last().map_or(0, Segment::next_offset);
@@ -55,6 +62,7 @@ impl PartitionLog {
             epochs: LeaderEpochCache::default(),
             producers: ProducerStates::default(),
             producers_checked: now,
+            generation: loaded.seen_generation.unwrap_or(0),
             sync: SyncState::new(recovery_point, is_trusted),
             // The last segment may have been cut, here or before the crash; see `truncate.rs`.
             roll_next: existed && had_segments && !is_trusted,
@@ -122,17 +130,20 @@ fn has_identity(id: &LogId, dir: &str, disk: &dyn Disk) -> Result<bool, LogError
 }
 
 /// Segments without an identity are what a power failure left of a deleted log, or of one that never was durable.
-fn remove_remains(dir: &str, disk: &mut dyn Disk) -> Result<(), DiskError> {
-    for base_offset in segment_bases(dir, disk) {
-        disk.remove(&segment_path(dir, base_offset))?;
+/// Returns the largest generation that was removed.
+fn remove_remains(dir: &str, disk: &mut dyn Disk) -> Result<Option<u64>, DiskError> {
+    let names = segment_names(dir, disk);
+    for name in &names {
+        disk.remove(&name.path(dir))?;
     }
-    Ok(())
+    Ok(names.last().map(|name| name.generation))
 }
 
-fn segment_bases(dir: &str, disk: &dyn Disk) -> Vec<Offset> {
-    let mut bases: Vec<Offset> = disk.list(dir).iter().filter_map(|name| base_offset_of(name)).collect();
-    bases.sort_unstable();
-    bases
+/// By generation, then by offset: a segment comes after the one before it in its log.
+fn segment_names(dir: &str, disk: &dyn Disk) -> Vec<SegmentName> {
+    let mut names: Vec<_> = disk.list(dir).iter().filter_map(|name| SegmentName::parse(name)).collect();
+    names.sort_unstable();
+    names
 }
 
 struct Loaded {
@@ -140,44 +151,83 @@ struct Loaded {
     was_cut: bool,
     /// The end that the log claimed before it was cut, as far as headers could be read.
     claimed_end: Offset,
+    /// The largest generation of a file in the directory, if there is a file.
+    seen_generation: Option<u64>,
+}
+
+/// A segment that can be followed back to a first one.
+struct Candidate {
+    segment: Segment,
+    /// Index of the one before it.
+    before: Option<usize>,
+    has_bad_tail: bool,
 }
 
 fn load_segments(dir: &str, clean_shutdown: bool, disk: &mut dyn Disk) -> Result<Loaded, DiskError> {
-    let mut loaded = Loaded { segments: Vec::new(), was_cut: false, claimed_end: 0 };
-    let mut is_broken = false;
-    for base_offset in segment_bases(dir, disk) {
-        is_broken |= !continues(&mut loaded, base_offset, disk)?;
-        if is_broken {
-            disk.remove(&segment_path(dir, base_offset))?;
+    let names = segment_names(dir, disk);
+    let mut loaded = Loaded {
+        segments: Vec::new(),
+        was_cut: false,
+        claimed_end: 0,
+        seen_generation: names.last().map(|name| name.generation),
+    };
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for name in names {
+        let (segment, has_bad_tail) = Segment::open(dir, name, !clean_shutdown, disk)?;
+        let claimed = if has_bad_tail { segment.claimed_end(disk)? } else { None };
+        loaded.claimed_end = loaded.claimed_end.max(claimed.unwrap_or(segment.next_offset()));
+        let before = find_before(&candidates, &name);
+        if name.previous.is_some() && before.is_none() {
+            disk.remove(&segment.path)?;
             loaded.was_cut = true;
-            loaded.claimed_end = loaded.claimed_end.max(base_offset);
             continue;
         }
-        let (mut segment, has_bad_tail) = Segment::open(dir, base_offset, !clean_shutdown, disk)?;
-        loaded.claimed_end = loaded.claimed_end.max(segment.next_offset());
+        candidates.push(Candidate { segment, before, has_bad_tail });
+    }
+    let chain = chain_of_last(&candidates);
+    for (index, candidate) in candidates.into_iter().enumerate() {
+        let Candidate { mut segment, has_bad_tail, .. } = candidate;
+        let Some(at) = chain.iter().position(|member| *member == index) else {
+            disk.remove(&segment.path)?;
+            loaded.was_cut = true;
+            continue;
+        };
         if has_bad_tail {
-            if let Some(end) = segment.claimed_end(disk)? {
-                loaded.claimed_end = loaded.claimed_end.max(end);
-            }
             disk.truncate(segment.file, segment.size)?;
             segment.dirty = Some(0);
             loaded.was_cut = true;
         }
         loaded.segments.push(segment);
+        crate::invariant!(at + 1 == loaded.segments.len(), "{dir}: segments out of order");
+    }
+    for next in 1..loaded.segments.len() {
+        let base_offset = loaded.segments[next].base_offset;
+        let segment = &mut loaded.segments[next - 1];
+        if base_offset < segment.next_offset() {
+            segment.truncate(base_offset, 0, disk)?;
+            loaded.was_cut = true;
+        }
     }
     Ok(loaded)
 }
 
-/// Does a segment at `base_offset` follow the ones before? Where it begins, the log ended when it was created; so what an
-/// earlier segment holds from there on, whole or torn, is from before a truncation that did not become durable, and is
-/// cut (see `truncate.rs`). A gap is where something was lost: nothing after it can be used.
-fn continues(loaded: &mut Loaded, base_offset: Offset, disk: &mut dyn Disk) -> Result<bool, DiskError> {
-    let Some(last) = loaded.segments.last_mut() else { return Ok(true) };
-    if base_offset < last.next_offset() {
-        last.truncate(base_offset, 0, disk)?;
-        loaded.was_cut = true;
-    }
-    Ok(base_offset == last.next_offset())
+/// The segment after which `name` was begun: of the generation that it names, and reaching to its base offset. If that
+/// one is shorter now, or gone, something in between was lost and `name` can not be used.
+fn find_before(candidates: &[Candidate], name: &SegmentName) -> Option<usize> {
+    candidates.iter().rposition(|Candidate { segment, .. }| {
+        Some(segment.name.generation) == name.previous
+            && segment.base_offset < name.base_offset
+            && name.base_offset <= segment.next_offset()
+            && segment.has_border_at(name.base_offset)
+    })
+}
+
+/// The newest candidate and all before it, oldest first.
+fn chain_of_last(candidates: &[Candidate]) -> Vec<usize> {
+    let mut chain: Vec<usize> =
+        std::iter::successors(candidates.len().checked_sub(1), |index| candidates[*index].before).collect();
+    chain.reverse();
+    chain
 }
 
 #[cfg(test)]
@@ -275,6 +325,23 @@ mod tests {
         assert_eq!(log.disk.list("orders-0").iter().filter(|name| name.ends_with(".log")).count(), 1);
         log.append_epochs(&[1]);
         assert_eq!(log.log.log_end_offset(), 2);
+    }
+
+    #[test]
+    fn a_removed_segment_that_comes_back_is_not_taken_for_a_part_of_the_log() {
+        let segment_bytes = batch(1, 1).len() as i32;
+        let mut log = Fixture::new(LogSettings { segment_bytes, ..Default::default() });
+        log.append_epochs(&[0, 1, 2]);
+        let removed = log.disk.read_file("orders-0/00000000000000000002.log").unwrap().unwrap();
+        log.truncate(1);
+        log.append_epochs(&[3]);
+        let end = log.log.log_end_offset();
+        let back = log.disk.open("orders-0/00000000000000000002.log", true).unwrap();
+        log.disk.append(back, removed).unwrap();
+        log.reopen(hints(false, 0, 0)).unwrap();
+        assert_eq!((log.log.log_end_offset(), log.log.latest_epoch()), (end, Some(3)));
+        assert_eq!(log.log.segments.len(), 2);
+        assert_eq!(log.disk.list("orders-0").iter().filter(|name| name.ends_with(".log")).count(), 2);
     }
 
     #[test]

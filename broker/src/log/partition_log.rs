@@ -82,6 +82,8 @@ pub struct PartitionLog {
     pub(super) sync: SyncState,
     /// The next append begins a new segment, see `truncate.rs`.
     pub(super) roll_next: bool,
+    /// The largest generation of a segment so far.
+    pub(super) generation: u64,
 }
 
 impl PartitionLog {

@@ -2,8 +2,8 @@
 //!
 //! A cut is not durable at once. A power failure may undo it in one file while another file already holds the records that
 //! came after it, and the two would look like one log. Therefore nothing is ever appended to a file that was cut: the
-//! next append begins a new segment. Each file then belongs to one history, directory changes keep their order on a disk,
-//! and an older segment that reaches into a newer one is known to be stale (see `loader.rs`).
+//! next append begins a new segment, of a new generation. Each file then belongs to one history, and recovery knows which
+//! files belong to the same one (see `loader.rs`).
 //!
 //! Differs from Kafka: it appends to the cut segment.
 
@@ -11,7 +11,7 @@ use super::error::LogError;
 use super::leader_epochs::LeaderEpochCache;
 use super::partition_log::PartitionLog;
 use super::producers::ProducerStates;
-use super::segment::Segment;
+use super::segment::{Segment, SegmentName};
 use crate::ids::*;
 use crate::io::Disk;
 use crate::rpc::Outbox;
@@ -98,12 +98,14 @@ impl PartitionLog {
         out: &mut Outbox,
     ) -> Result<(), LogError> {
         let from = self.log_end_offset();
+        let generation = self.generation + 1;
+        let name = SegmentName::root(generation, offset);
+        let segment = Segment::create(&self.dir, name, self.sync.next_write(), disk)?;
+        self.generation = generation;
+        self.sync.note_directory_change();
         for segment in self.segments.iter().rev() {
             disk.remove(&segment.path)?;
         }
-        let write = self.sync.next_write();
-        let segment = Segment::create(&self.dir, offset, write, disk)?;
-        self.sync.note_directory_change();
         self.sync.lower(offset);
         self.segments = vec![segment];
         self.roll_next = false;
