@@ -13,7 +13,7 @@
 //! | [`names`] | checks, goals and defects that files may name |
 //! | [`schema()`] | the JSON Schema of the language |
 //! | [`shipped`] | scenario files in a directory, by name |
-//! | `spec.rs` | every key of the language: what the walker accepts and the schema prints |
+//! | `spec/` | every key of the language: what the walker accepts and the schema prints |
 //! | `syntax/` | TOML, JSON, and the small languages inside strings |
 //! | `walk/` | from the spanned tree to the typed scenario |
 //! | `overrides.rs` | variants and `--set` |

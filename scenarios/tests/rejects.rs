@@ -62,3 +62,49 @@ fn no_prefix_of_a_file_makes_the_reader_panic() {
         }
     }
 }
+
+/// Every line of the file with all keys is dropped once, and every value is replaced by values of other types: the
+/// reader may accept or refuse what comes out, it may not panic, and a refusal has a place inside the text.
+#[test]
+fn no_wrong_type_makes_the_reader_panic() {
+    let text = include_str!("all-keys.toml");
+    let lines: Vec<&str> = text.lines().collect();
+    for index in 0..lines.len() {
+        let mut mutants = vec![String::new()];
+        if let Some((key, _)) = lines[index].split_once('=') {
+            let values = [
+                "1",
+                "-1",
+                "0.5",
+                "nan",
+                "true",
+                "\"x\"",
+                "\"\"",
+                "[]",
+                "[1]",
+                "[[]]",
+                "{}",
+                "{ uniform = [] }",
+                "{ dist = \"exp\" }",
+                "1979-05-27",
+                "99999999999999999999",
+            ];
+            // A third of them for each line, another third for the next: enough, and fast.
+            let some = values.iter().enumerate().filter(|(at, _)| (at + index) % 3 == 0);
+            mutants.extend(some.map(|(_, value)| format!("{key}= {value}")));
+        }
+        for mutant in mutants {
+            let mut changed = lines.clone();
+            changed[index] = &mutant;
+            let changed = changed.join("\n");
+            if let Err(report) = parse("mutant.toml", &changed) {
+                assert!(report.error_count() > 0);
+                let spans = report.diagnostics.iter().flat_map(|finding| &finding.labels);
+                for (span, _) in spans {
+                    let is_inside = report.source.get(span.start..span.end).is_some();
+                    assert!(is_inside, "{mutant}: {span:?}\n{report}");
+                }
+            }
+        }
+    }
+}

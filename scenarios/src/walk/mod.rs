@@ -6,7 +6,9 @@
 //! | file | reads |
 //! |---|---|
 //! | `mod.rs` | tables: which keys there are |
-//! | `values.rs` | text, numbers, durations, draws, distributions, expressions |
+//! | `values.rs` | text, numbers, durations, draws, weights, comparisons |
+//! | `distribution.rs` | distributions |
+//! | `expression.rs` | targets, conditions, partitions |
 //! | `params.rs` | `"${x}"`, replaced before anything else |
 //! | `config.rs` | tables of Kafka configs |
 //! | `cluster.rs` | cluster, topics, network, disk |
@@ -23,6 +25,8 @@ mod chaos;
 mod client;
 mod cluster;
 mod config;
+mod distribution;
+mod expression;
 mod fault;
 mod goal;
 mod lint;

@@ -2,13 +2,9 @@
 
 use super::Walk;
 use crate::diagnostic::Diagnostic;
-use crate::model::{
-    Comparison, Condition, Distribution, Micros, Milli, PartitionIndex, PartitionRef, Ppm, Rate, Target,
-    Value,
-};
-use crate::syntax::scanner::{Parsed, Reference, Scanner};
-use crate::syntax::tree::{Node, Table, Val};
-use crate::syntax::{condition, scalar, target};
+use crate::model::{Comparison, Micros, Milli, Ppm, Rate, Value};
+use crate::syntax::scalar;
+use crate::syntax::tree::{Node, Val};
 
 impl Walk<'_> {
     pub(super) fn text(&mut self, node: &Node) -> Option<String> {
@@ -273,144 +269,7 @@ impl Walk<'_> {
         Some(pairs)
     }
 
-    pub(super) fn distribution(&mut self, node: &Node) -> Option<Distribution> {
-        let Val::Table(table) = &node.value else {
-            return self.duration(node).map(Distribution::constant);
-        };
-        let known: &[(&str, &[&str])] = &[
-            ("constant", &["value"]),
-            ("uniform", &["min", "max"]),
-            ("exp", &["mean"]),
-            ("normal", &["mean", "stddev"]),
-            ("lognormal", &["median", "p99"]),
-            ("pareto", &["min", "alpha"]),
-        ];
-        let Some(dist) = table.get("dist") else {
-            let finding = Diagnostic::error("scn::bad_distribution", "a distribution has a key `dist`")
-                .at(node.span, "");
-            self.report(finding.help("as in { dist = \"exp\", mean = \"5s\" }"));
-            return None;
-        };
-        if dist.node.as_str() == Some("empirical") {
-            self.not_modelled_yet("the distribution `empirical`", dist.node.span);
-            return None;
-        }
-        let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
-        let word = self.word(&dist.node, &words)?;
-        let keys = known.iter().find(|(name, _)| *name == word).map(|(_, keys)| *keys)?;
-        for entry in table.entries.iter().filter(|entry| entry.key != "dist") {
-            if !keys.contains(&entry.key.as_str()) {
-                self.unknown_word(
-                    "scn::bad_distribution",
-                    &format!("key of `{word}`"),
-                    &entry.key,
-                    keys,
-                    entry.key_span,
-                );
-            }
-        }
-        for key in keys.iter().filter(|key| table.get(key).is_none()) {
-            let message = format!("the distribution `{word}` has no `{key}`");
-            self.report(Diagnostic::error("scn::bad_distribution", message).at(node.span, ""));
-        }
-        let built = self.build_distribution(word, table)?;
-        let problem = match &built {
-            Distribution::Uniform { min, max } if min > max => "`min` is at most `max`",
-            Distribution::LogNormal { median, p99 } if median > p99 || median.0 == 0 => {
-                "`median` is above 0 and at most `p99`"
-            }
-            _ => return Some(built),
-        };
-        self.bad_value(node.span, problem);
-        None
-    }
-
-    fn build_distribution(&mut self, word: &str, table: &Table) -> Option<Distribution> {
-        let mut time = |key: &str| table.get(key).and_then(|entry| self.duration(&entry.node));
-        Some(match word {
-            "constant" => Distribution::Constant { value: time("value")? },
-            "uniform" => {
-                let (min, max) = (time("min"), time("max"));
-                Distribution::Uniform { min: min?, max: max? }
-            }
-            "exp" => Distribution::Exponential { mean: time("mean")? },
-            "normal" => {
-                let (mean, stddev) = (time("mean"), time("stddev"));
-                Distribution::Normal { mean: mean?, stddev: stddev? }
-            }
-            "lognormal" => {
-                let (median, p99) = (time("median"), time("p99"));
-                Distribution::LogNormal { median: median?, p99: p99? }
-            }
-            _ => {
-                let min = time("min");
-                let alpha = table.get("alpha").and_then(|entry| self.factor(&entry.node));
-                Distribution::Pareto { min: min?, alpha: alpha? }
-            }
-        })
-    }
-
-    pub(super) fn target(&mut self, node: &Node) -> Option<Target> {
-        self.expression(node, "a target is a string such as \"leader(orders/0)\"", target::target)
-    }
-
-    pub(super) fn condition(&mut self, node: &Node) -> Option<Condition> {
-        self.expression(
-            node,
-            "a condition is a string such as \"isr_size(orders/0) == 2\"",
-            condition::condition,
-        )
-    }
-
-    /// Two targets.
-    pub(super) fn two_targets(&mut self, node: &Node) -> Option<(Target, Target)> {
-        let items = self.list(node, "this is a list of two targets")?;
-        let [one, other] = items else {
-            self.bad_value(node.span, "this is a list of two targets");
-            return None;
-        };
-        let (one, other) = (self.target(one), self.target(other));
-        one.zip(other)
-    }
-
-    fn expression<T>(
-        &mut self,
-        node: &Node,
-        what: &str,
-        parse: fn(&mut Scanner<'_>) -> Parsed<T>,
-    ) -> Option<T> {
-        let Val::Str(content) = &node.value else {
-            self.wrong_type(node, what);
-            return None;
-        };
-        let mut scanner = Scanner::new(content);
-        let result = parse(&mut scanner);
-        for (reference, range) in std::mem::take(&mut scanner.references) {
-            let span = self.inner_span(node, content, range);
-            self.references.push((reference, span));
-        }
-        match result {
-            Ok(value) => Some(value),
-            Err(error) => {
-                let span = self.inner_span(node, content, error.range);
-                let mut finding = Diagnostic::error(error.code, error.message).at(span, "");
-                finding.help = error.help;
-                self.report(finding);
-                None
-            }
-        }
-    }
-
-    /// `orders/0` as a value of its own.
-    pub(super) fn partition(&mut self, node: &Node) -> Option<PartitionRef> {
-        self.expression(node, "a partition is a string such as \"orders/0\"", |scanner| {
-            let partition = scanner.partition()?;
-            scanner.end()?;
-            Ok(partition)
-        })
-    }
-
-    /// `">= 5"`, `5`, or a list of them.
+    /// `">= 5"`, or a list of them.
     pub(super) fn comparisons(&mut self, node: &Node) -> Vec<Comparison> {
         let nodes = match &node.value {
             Val::Array(items) => items.as_slice(),
@@ -430,26 +289,5 @@ impl Walk<'_> {
             found.extend(comparison);
         }
         found
-    }
-
-    /// Remembers that the file names a topic here.
-    pub(super) fn refer_topic(&mut self, topic: &str, node: &Node) {
-        self.references.push((Reference::Topic(topic.to_owned()), node.span));
-    }
-
-    /// Remembers that the file names a partition here.
-    pub(super) fn refer_partition(&mut self, topic: &str, partition: u32, node: &Node) {
-        let partition = PartitionRef { topic: topic.to_owned(), partition: PartitionIndex::One(partition) };
-        self.references.push((Reference::Partition(partition), node.span));
-    }
-
-    /// Remembers that the file names a broker here.
-    pub(super) fn refer_broker(&mut self, id: u32, node: &Node) {
-        self.references.push((Reference::Broker(id), node.span));
-    }
-
-    /// Remembers that the file names a fault here.
-    pub(super) fn refer_fault(&mut self, id: &str, node: &Node) {
-        self.references.push((Reference::Fault(id.to_owned()), node.span));
     }
 }

@@ -1,0 +1,97 @@
+//! Swarm and chaos.
+
+use super::fault::CRASH_MODES;
+use super::{Kind, TableSpec, not_yet, optional, required};
+
+/// `[swarm]`.
+pub(crate) static SWARM: TableSpec = TableSpec {
+    name: "[swarm]",
+    about: "Limits of random faults: each seed enables a random subset of the chaos kinds.",
+    keys: &[
+        optional("enable_each", Kind::Probability, "1", "Probability that a seed enables a kind."),
+        optional("rate_scale", Kind::DecimalDraw, "1.0", "Factor of every chaos rate."),
+        optional("keep_quorum", Kind::Bool, "true", "Leave a majority of controllers running and connected."),
+        optional(
+            "max_down",
+            Kind::MaxDown,
+            "floor((replication_factor - 1) / 2)",
+            "Brokers that may be down, paused or isolated at once.",
+        ),
+    ],
+};
+
+/// `[chaos]`.
+pub(crate) static CHAOS: TableSpec = TableSpec {
+    name: "[chaos]",
+    about: "Random faults.",
+    keys: &[
+        optional("crash", Kind::Table(&CHAOS_CRASH), "none", "Crash and restart nodes."),
+        optional("pause", Kind::Table(&CHAOS_PAUSE), "none", "Pause and resume nodes or clients."),
+        optional("partition", Kind::Table(&CHAOS_PARTITION), "none", "Cut the network."),
+        optional("link", Kind::Table(&CHAOS_LINK), "none", "Make links slow or lossy."),
+        not_yet("disk"),
+        not_yet("clock"),
+        not_yet("admin"),
+    ],
+};
+
+/// `[chaos.crash]`.
+pub(crate) static CHAOS_CRASH: TableSpec = TableSpec {
+    name: "[chaos.crash]",
+    about: "Crash and restart nodes.",
+    keys: &[
+        optional("targets", Kind::TargetWeights, "[\"random(brokers)\"]", "Whom, with weights."),
+        required("mean_every", Kind::Duration, "Mean time between two."),
+        optional("mode", Kind::Weights(CRASH_MODES), "process", "What survives, with weights."),
+        optional("down", Kind::Distribution, "exp, mean 5s", "How long nodes stay down."),
+    ],
+};
+
+/// `[chaos.pause]`.
+pub(crate) static CHAOS_PAUSE: TableSpec = TableSpec {
+    name: "[chaos.pause]",
+    about: "Pause and resume nodes or clients.",
+    keys: &[
+        optional("targets", Kind::TargetWeights, "[\"random(brokers)\"]", "Whom, with weights."),
+        required("mean_every", Kind::Duration, "Mean time between two."),
+        optional("hold", Kind::Distribution, "exp, mean 5s", "How long."),
+    ],
+};
+
+pub(crate) const SHAPES: &[&str] = &["isolate", "halves", "one_way", "groups", "bridge", "ring"];
+
+/// `[chaos.partition]`.
+pub(crate) static CHAOS_PARTITION: TableSpec = TableSpec {
+    name: "[chaos.partition]",
+    about: "Cut the network.",
+    keys: &[
+        optional("shapes", Kind::Weights(SHAPES), "isolate", "How, with weights."),
+        required("mean_every", Kind::Duration, "Mean time between two."),
+        optional("hold", Kind::Distribution, "exp, mean 5s", "How long."),
+    ],
+};
+
+/// `[chaos.link]`.
+pub(crate) static CHAOS_LINK: TableSpec = TableSpec {
+    name: "[chaos.link]",
+    about: "Make links slow or lossy.",
+    keys: &[
+        required("mean_every", Kind::Duration, "Mean time between two."),
+        optional("hold", Kind::Distribution, "exp, mean 5s", "How long."),
+        required("effect", Kind::Table(&CHAOS_EFFECT), "What happens to messages."),
+    ],
+};
+
+/// `effect` of `[chaos.link]`.
+pub(crate) static CHAOS_EFFECT: TableSpec = TableSpec {
+    name: "effect",
+    about: "What happens to messages.",
+    keys: &[
+        optional("delay", Kind::Distribution, "nothing", "Added to the latency of each message."),
+        optional("loss", Kind::Probability, "0", "Probability that a message is lost."),
+        not_yet("duplicate"),
+        not_yet("reorder"),
+        not_yet("corrupt"),
+        not_yet("bandwidth"),
+    ],
+};

@@ -1,0 +1,146 @@
+//! Phases and scripted faults.
+
+use super::{Kind, TableSpec, not_yet, optional, required};
+
+/// `[[phase]]`.
+pub(crate) static PHASE: TableSpec = TableSpec {
+    name: "[[phase]]",
+    about: "A part of the run. `start` comes first and `settle` last; they are added if the file has none.",
+    keys: &[
+        required("name", Kind::Text, "Unique name."),
+        optional("for", Kind::Duration, "none", "How long it lasts."),
+        optional("until", Kind::Condition, "none", "What it waits for."),
+        optional("within", Kind::Duration, "the rest of the time limit", "Bound of the wait."),
+        optional(
+            "heal",
+            Kind::Ids,
+            "\"all\" in settle, else nothing",
+            "What is undone when it begins: \"all\" or fault ids.",
+        ),
+    ],
+};
+
+/// `[[fault]]`.
+pub(crate) static FAULT: TableSpec = TableSpec {
+    name: "[[fault]]",
+    about: "A scripted fault: exactly one trigger, exactly one verb.",
+    keys: &[
+        optional("id", Kind::Text, "fault-N", "Unique id; names its random stream."),
+        optional(
+            "phase",
+            Kind::Text,
+            "any after start",
+            "The phase in which it may fire; times then count from its start.",
+        ),
+        optional("at", Kind::DurationDraw, "none", "Trigger: at this time."),
+        optional("every", Kind::DurationDraw, "none", "Trigger: again and again."),
+        optional("jitter", Kind::Duration, "0s", "With every: how much later each may come."),
+        optional("count", Kind::Int, "no limit", "With every: how often."),
+        optional("when", Kind::Condition, "none", "Trigger: as soon as this becomes true."),
+        optional("once", Kind::Bool, "true", "With when: only the first time."),
+        optional("within", Kind::Duration, "until the phase ends", "With when or after: bound of the wait."),
+        optional(
+            "after",
+            Kind::Text,
+            "none",
+            "Trigger: when that fault has completed; may be combined with when.",
+        ),
+        not_yet("on"),
+        optional(
+            "for",
+            Kind::DurationDraw,
+            "until healed",
+            "How long it lasts; a crashed node then restarts.",
+        ),
+        optional("crash", Kind::TargetOr(&CRASH), "none", "Verb: the process dies."),
+        optional("restart", Kind::Target, "none", "Verb: starts nodes that are down."),
+        optional("pause", Kind::TargetOr(&PAUSE), "none", "Verb: the process stops and keeps its memory."),
+        optional("partition", Kind::Table(&PARTITION), "none", "Verb: cuts links."),
+        optional("link", Kind::Table(&LINK), "none", "Verb: makes links slow or lossy."),
+        optional("heal", Kind::Ids, "none", "Verb: undoes \"all\" or these faults."),
+        not_yet("shutdown"),
+        not_yet("disk"),
+        not_yet("clock"),
+        not_yet("rolling_restart"),
+        not_yet("reassign"),
+        not_yet("elect"),
+        not_yet("alter"),
+        not_yet("admin"),
+        not_yet("kill_client"),
+        not_yet("pause_client"),
+    ],
+};
+
+pub(crate) const CRASH_MODES: &[&str] = &["process", "power"];
+
+/// `crash = { ... }`.
+pub(crate) static CRASH: TableSpec = TableSpec {
+    name: "crash",
+    about: "The process dies.",
+    keys: &[
+        required("target", Kind::Target, "Whom."),
+        optional(
+            "mode",
+            Kind::Word(CRASH_MODES),
+            "process",
+            "process keeps the page cache, power loses what is not synced.",
+        ),
+        optional("as", Kind::Text, "none", "Name under which later faults find the struck nodes: $name."),
+    ],
+};
+
+/// `pause = { ... }`.
+pub(crate) static PAUSE: TableSpec = TableSpec {
+    name: "pause",
+    about: "The process stops and keeps its memory.",
+    keys: &[
+        required("target", Kind::Target, "Whom."),
+        optional("as", Kind::Text, "none", "Name under which later faults find the struck nodes: $name."),
+    ],
+};
+
+pub(crate) const DIRECTIONS: &[&str] = &["inbound", "outbound"];
+pub(crate) const LINKS: &[&str] = &["all", "replication", "controller", "client", "group"];
+
+/// `partition = { ... }`.
+pub(crate) static PARTITION: TableSpec = TableSpec {
+    name: "partition",
+    about: "Cuts links: isolate or halves.",
+    keys: &[
+        optional("isolate", Kind::Target, "none", "One side."),
+        optional("from", Kind::Target, "everyone else", "The other side."),
+        optional("halves", Kind::TargetOrTwo, "none", "Nodes that are split at random, or two given sides."),
+        optional(
+            "one_way",
+            Kind::Word(DIRECTIONS),
+            "both ways",
+            "Only what arrives at or leaves the isolated (or first) side.",
+        ),
+        optional("links", Kind::Word(LINKS), "all", "Which traffic."),
+        optional(
+            "as",
+            Kind::Text,
+            "none",
+            "Name under which later faults find the isolated (or first) side: $name.",
+        ),
+        not_yet("groups"),
+        not_yet("bridge"),
+        not_yet("ring"),
+    ],
+};
+
+/// `link = { ... }`.
+pub(crate) static LINK: TableSpec = TableSpec {
+    name: "link",
+    about: "Makes links slow or lossy, both ways.",
+    keys: &[
+        optional("between", Kind::TwoTargets, "none", "The two ends."),
+        optional("target", Kind::Target, "none", "Every link of these nodes."),
+        optional("delay", Kind::Distribution, "nothing", "Added to the latency of each message."),
+        optional("loss", Kind::Probability, "0", "Probability that a message is lost."),
+        not_yet("duplicate"),
+        not_yet("reorder"),
+        not_yet("corrupt"),
+        not_yet("bandwidth"),
+    ],
+};
