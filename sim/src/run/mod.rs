@@ -15,6 +15,7 @@
 //! | `verdict.rs` | [`judge_run`]: what happened against what was expected; exit codes |
 //! | `world_spec.rs` | the world of a plan |
 //! | `cast.rs` | [`Cast`]: which program plays which host |
+//! | `programs.rs` | Kafka nodes as programs |
 //! | `determinism.rs` | [`determinism::check`]: two runs of one plan, and their first difference |
 //! | `suite.rs` | [`suite::run`]: many plans on several workers, results in order |
 
@@ -23,6 +24,7 @@ pub mod determinism;
 mod hashing;
 mod judging;
 mod outcome;
+mod programs;
 mod recorder;
 mod simulate;
 pub mod suite;
@@ -35,6 +37,7 @@ mod world_spec;
 pub use cast::Cast;
 pub use judging::{Ending, Finding, Judgement, Judging, Unjudged};
 pub use outcome::{Outcome, ReachRecord};
+pub use programs::node_program;
 pub use recorder::{EventLine, Until};
 pub use simulate::{RunOptions, Stage, simulate, simulate_and_explain};
 pub use tally::{FaultRecord, NodePanic, Tally};

@@ -1,7 +1,5 @@
 //! The observer that ties fingerprint, view, nemesis and judge together.
 
-use std::sync::{Arc, Mutex};
-
 use broker::io::Input;
 use broker::time::Instant;
 
@@ -152,56 +150,5 @@ impl Observer for Recorder {
         let change = self.view.take_change().and(Change::TIME);
         self.direct(change, control);
         self.cut_if_asked(control);
-    }
-}
-
-/// A place where a recorder can be found again when the world has let go of it.
-#[derive(Clone, Default)]
-pub(super) struct Slot(Arc<Mutex<Option<Recorder>>>);
-
-impl Slot {
-    /// The recorder as an observer that comes back here when it is dropped.
-    pub fn lend(&self, recorder: Recorder) -> Box<dyn Observer> {
-        Box::new(Lent { recorder: Some(recorder), home: self.clone() })
-    }
-
-    /// The recorder, once the observer is gone.
-    pub fn take(&self) -> Option<Recorder> {
-        self.0.lock().ok()?.take()
-    }
-}
-
-/// A recorder on loan. The world hands observers around as trait objects and gives back only that.
-struct Lent {
-    recorder: Option<Recorder>,
-    home: Slot,
-}
-
-impl Lent {
-    fn it(&mut self) -> &mut Recorder {
-        self.recorder.as_mut().expect("only drop takes it")
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if let Ok(mut home) = self.home.0.lock() {
-            *home = self.recorder.take();
-        }
-    }
-}
-
-impl Observer for Lent {
-    fn input(&mut self, at: Instant, host: HostId, input: &Input) {
-        self.it().input(at, host, input);
-    }
-    fn fact(&mut self, at: Instant, host: Option<HostId>, fact: Fact) {
-        self.it().fact(at, host, fact);
-    }
-    fn after_step(&mut self, control: &mut dyn Control) {
-        self.it().after_step(control);
-    }
-    fn alarm(&mut self, control: &mut dyn Control) {
-        self.it().alarm(control);
     }
 }

@@ -7,7 +7,7 @@ use scenarios::model::PhaseKind;
 use super::Cast;
 use super::judging::{Ending, Judging};
 use super::outcome::{Outcome, ReachRecord};
-use super::recorder::{EventLine, Keep, Recorder, Slot, Until};
+use super::recorder::{EventLine, Keep, Recorder, Until};
 use super::verdict::{Evidence, judge_run};
 use super::world_spec::{approximated, world_spec};
 use crate::host;
@@ -77,12 +77,10 @@ pub(super) fn play(
             return conclude(recorder, end, options);
         }
     };
-    let slot = Slot::default();
-    let run = host::run(spec, slot.lend(recorder));
-    let end = End { reason: run.reason, at: run.at, inputs: run.inputs, frames: run.frames };
-    drop(run.observer);
-    match slot.take() {
-        Some(recorder) => conclude(recorder, end, options),
+    let run = host::run(spec, Box::new(recorder));
+    let end = End { reason: run.reason.clone(), at: run.at, inputs: run.inputs, frames: run.frames };
+    match run.observer_as::<Recorder>() {
+        Some(recorder) => conclude(*recorder, end, options),
         None => {
             let message = "the world did not give the recorder back".to_owned();
             let recorder = Recorder::new(plan.clone(), false, (stage.judge)(plan), Keep::default());
