@@ -30,6 +30,9 @@ impl NodeClock {
 
     /// The first world time at which this clock reads at least `deadline`: never early.
     pub(crate) fn world_of(&self, deadline: Instant) -> u64 {
+        if deadline == Instant::ZERO {
+            return 0;
+        }
         if self.drift_ppm == 0 {
             return match deadline.0.checked_add_signed(self.offset_us.saturating_neg()) {
                 Some(world) => world,

@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn integer_logarithms_are_right() {
         assert_eq!(log2_q32(8), 3 << 32);
-        assert_eq!(log2_q32(3), 6_807_362_104);
+        assert_eq!(log2_q32(3), 6807362105);
         assert_eq!(times_power_of_two(100, 3 << 32), 800);
         assert_eq!(times_power_of_two(1_000, -(1 << 31)), 707);
     }
