@@ -11,6 +11,8 @@
 //!
 //! Differs from Kafka: after a crash the whole log is checked, not only what lies above the recovery point. That
 //! checkpoint may be stale across a truncation, and a batch trusted for its sake would be served damaged (D-1).
+//! `leader-epoch-checkpoint` is written as Kafka writes it, but never believed: the batches say the same and cannot be
+//! stale.
 
 use super::error::LogError;
 use super::flush::SyncState;

@@ -212,6 +212,9 @@ impl PartitionLog {
     }
 
     /// Removes the log and everything that belongs to it. Errors: the disk's; the log is unusable either way.
+    ///
+    /// Differs from Kafka: the directory is not renamed first. A topic of the same name that is created before the removals
+    /// are durable shares the directory with what a power failure brings back.
     pub fn delete(self, disk: &mut dyn Disk, out: &mut Outbox) -> Result<(), LogError> {
         // The identity goes first: segments without it are remains that no open takes for a log.
         for name in ["partition.metadata", "leader-epoch-checkpoint"] {
@@ -226,5 +229,64 @@ impl PartitionLog {
         disk.sync_dir(&self.dir);
         out.fact(Observation::LogDeleted { log: self.id });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::*;
+    use super::*;
+    use crate::io::DiskError;
+
+    #[test]
+    fn p_8_the_high_watermark_stays_between_the_ends() {
+        let mut log = Fixture::new(LogSettings::default());
+        log.log.truncate_fully_and_start_at(10, &mut log.disk, &mut log.out).unwrap();
+        log.append_epochs(&[0, 0, 0]);
+        for (to, expected) in [(12, 12), (99, 13), (11, 11), (3, 10)] {
+            log.log.set_high_watermark(to, None, &mut log.out);
+            assert_eq!((log.log.high_watermark(), log.log.last_stable_offset()), (expected, expected));
+        }
+    }
+
+    #[test]
+    fn a_high_watermark_that_does_not_move_is_no_fact() {
+        let mut log = Fixture::new(LogSettings::default());
+        log.append_epochs(&[0]);
+        log.facts();
+        let view = LeaderView {
+            leader_epoch: 0,
+            isr: vec![NodeId(1)],
+            maximal_isr: vec![NodeId(1), NodeId(2)],
+            min_isr: 1,
+        };
+        log.log.set_high_watermark(1, Some(view.clone()), &mut log.out);
+        log.log.set_high_watermark(1, None, &mut log.out);
+        log.log.set_high_watermark(5, None, &mut log.out);
+        let (id, leader) = (log_id(), Some(view));
+        let moved = Observation::HighWatermark { log: id, from: 0, to: 1, log_start: 0, log_end: 1, leader };
+        assert_eq!(log.facts(), [moved]);
+    }
+
+    #[test]
+    fn a_leaders_epoch_is_on_the_disk_before_it_is_in_memory() {
+        let mut log = Fixture::new(LogSettings::default());
+        log.disk.fail_writes_with(Some(DiskError::Full));
+        assert_eq!(log.log.assign_epoch(3, 0, &mut log.disk), Err(LogError::Disk(DiskError::Full)));
+        assert_eq!(log.log.latest_epoch(), None);
+        log.disk.fail_writes_with(None);
+        log.log.assign_epoch(3, 0, &mut log.disk).unwrap();
+        assert_eq!(log.log.end_offset_for_epoch(3), Some(EpochEnd { epoch: 3, end_offset: 0 }));
+        let file = log.disk.read_file("orders-0/leader-epoch-checkpoint").unwrap().unwrap();
+        assert_eq!(file, "0\n1\n3 0\n");
+    }
+
+    #[test]
+    fn other_settings_count_from_the_next_append() {
+        let mut log = Fixture::new(LogSettings::default());
+        log.log.update_settings(LogSettings { max_message_bytes: 10, ..Default::default() });
+        assert!(log.append(batch(1, 1), 0).is_err());
+        log.log.update_settings(LogSettings::default());
+        assert!(log.append(batch(1, 1), 0).is_ok());
     }
 }
