@@ -150,7 +150,8 @@ impl ReplicaManager {
             if !has_pending {
                 self.alter.withdraw(&key, None);
             }
-        } else if partition.become_follower(registration, &self.rules, disk, out)? {
+        } else {
+            partition.become_follower(registration, &self.rules, disk, out)?;
             self.alter.withdraw(&key, None);
         }
         let after = (partition.leader_epoch(), partition.log.high_watermark());

@@ -223,22 +223,22 @@ impl Partition {
         Ok(())
     }
 
-    /// Follows as the registration says (REP-2). Returns whether the fetcher must start anew: the leader epoch is new,
-    /// even if the leader is the same.
+    /// Follows as the registration says (REP-2). If the leader epoch is new, the fetcher must start anew, even if the
+    /// leader is the same.
     pub fn become_follower(
         &mut self,
         registration: &PartitionRegistration,
         rules: &Rules,
         disk: &mut dyn Disk,
         out: &mut Outbox,
-    ) -> Result<bool, LogError> {
+    ) -> Result<(), LogError> {
         if registration.partition_epoch < self.partition_epoch {
-            return Ok(false);
+            return Ok(());
         }
         let is_new_epoch = registration.leader_epoch > self.leader_epoch;
         self.adopt(registration);
         if !is_new_epoch {
-            return Ok(false);
+            return Ok(());
         }
         self.role = Role::Follower;
         out.fact(Observation::BecameFollower {
@@ -249,7 +249,7 @@ impl Partition {
         if rules.defects.has(Defect::TruncateToHighWatermark) {
             self.log.truncate_to(self.log.high_watermark(), TruncationReason::HighWatermark, disk, out)?;
         }
-        Ok(true)
+        Ok(())
     }
 
     fn adopt(&mut self, registration: &PartitionRegistration) {

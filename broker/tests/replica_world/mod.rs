@@ -19,24 +19,26 @@
 //! | `synced`, `shutdown`, `crash`, `power loss` | the disk finishes its syncs; the broker ends and boots again |
 //! | `log t/0` | shows the log |
 
+mod answers;
+mod requests;
 mod show;
 
 use std::collections::BTreeMap;
 
 use broker::config::{BrokerConfig, NodeConfig};
 use broker::defects::{Defect, DefectSet};
-use broker::ids::{NodeId, TopicId, Uuid};
-use broker::io::{ConnectionId, Disk, Listener};
+use broker::ids::{NodeId, Uuid};
+use broker::io::{ConnectionId, Disk};
 use broker::log::{BatchBuilder, MemoryDisk};
 use broker::metadata::{
     BrokerRegistration, LeaderRecoveryState, MetadataDelta, MetadataImage, PartitionRegistration,
     ResourceType, TopicImage,
 };
 use broker::replica::ReplicaManager;
-use broker::rpc::{CallError, CallResult, Caller, Outbox, Outgoing, ReplyTo};
-use broker::time::{Duration, Instant, WORLD_BEGINS_UNIX_MS};
+use broker::rpc::{CallError, Caller, Outbox, Outgoing};
+use broker::time::{Duration, Instant};
+use broker::wire::ErrorCode;
 use broker::wire::messages::*;
-use broker::wire::{ApiKey, ErrorCode, Response, StrBytes};
 
 const ME: NodeId = NodeId(1);
 const CONTROLLER: NodeId = NodeId(9);
@@ -271,156 +273,6 @@ impl World {
         let id = self.image.topic_ids.remove(name).expect("a topic");
         self.image.topics.remove(&id);
         self.apply(&MetadataDelta { deleted_topics: vec![(id, name.into())], ..Default::default() }, out);
-    }
-
-    fn reply_to(&mut self, api_key: ApiKey, api_version: i64, listener: Listener) -> ReplyTo {
-        self.requests += 1;
-        let (correlation_id, api_version) = (self.requests, api_version as i16);
-        ReplyTo { connection: client(), correlation_id, api_key, api_version, listener }
-    }
-
-    fn topic_id(&self, name: &str) -> TopicId {
-        self.image.topic_id(name).unwrap_or(Uuid::from_u128(77))
-    }
-
-    fn produce(&mut self, words: &Words, out: &mut Outbox) {
-        let (topic, number) = words.partition(1);
-        let to = self.reply_to(ApiKey::Produce, words.or("version", 12), Listener::Client);
-        let records = batch(words.plain.get(2).unwrap_or(&""), 0, 0, self.now);
-        let data =
-            produce_request::PartitionProduceData::default().with_index(number).with_records(Some(records));
-        let topic = produce_request::TopicProduceData::default()
-            .with_name(TopicName(StrBytes::from_string(topic.to_string())))
-            .with_partition_data(vec![data]);
-        let request = ProduceRequest::default()
-            .with_acks(words.or("acks", -1) as i16)
-            .with_timeout_ms(words.or("timeout", 30_000) as i32)
-            .with_topic_data(vec![topic]);
-        self.with(out, |b, image, now, disk, out| b.produce(to, request, image, now, disk, out));
-    }
-
-    fn fetch_request(&self, words: &Words, at: usize) -> FetchRequest {
-        let (topic, number) = words.partition(at);
-        let asked = fetch_request::FetchPartition::default()
-            .with_partition(number)
-            .with_current_leader_epoch(words.or("epoch", -1) as i32)
-            .with_fetch_offset(words.number("offset").expect("offset"))
-            .with_last_fetched_epoch(words.or("last", -1) as i32)
-            .with_partition_max_bytes(words.or("partition-max", 1 << 20) as i32);
-        let topic = fetch_request::FetchTopic::default()
-            .with_topic_id(self.topic_id(topic))
-            .with_topic(TopicName(StrBytes::from_string(topic.to_string())))
-            .with_partitions(vec![asked]);
-        FetchRequest::default()
-            .with_max_wait_ms(words.or("wait", 0) as i32)
-            .with_min_bytes(words.or("min", 1) as i32)
-            .with_max_bytes(words.or("max", 1 << 20) as i32)
-            .with_topics(vec![topic])
-    }
-
-    fn fetch(&mut self, words: &Words, out: &mut Outbox) {
-        let follower: i32 = words.plain[1].parse().expect("a broker");
-        let state = fetch_request::ReplicaState::default()
-            .with_replica_id(follower.into())
-            .with_replica_epoch(words.or("broker", i64::from(follower) + 100));
-        let request = self.fetch_request(words, 2).with_replica_state(state);
-        let to = self.reply_to(ApiKey::Fetch, 17, Listener::Replication);
-        self.with(out, |b, image, now, disk, out| b.fetch(to, request, image, now, disk, out));
-    }
-
-    fn consume(&mut self, words: &Words, out: &mut Outbox) {
-        let request = self.fetch_request(words, 1);
-        let to = self.reply_to(ApiKey::Fetch, words.or("version", 17), Listener::Client);
-        self.with(out, |b, image, now, disk, out| b.fetch(to, request, image, now, disk, out));
-    }
-
-    fn offsets(&mut self, words: &Words, out: &mut Outbox) {
-        let (topic, number) = words.partition(1);
-        let timestamp = match words.plain[2] {
-            "latest" => -1,
-            "earliest" => -2,
-            "max-timestamp" => -3,
-            ms => WORLD_BEGINS_UNIX_MS + ms.parse::<i64>().expect("milliseconds"),
-        };
-        let asked = list_offsets_request::ListOffsetsPartition::default()
-            .with_partition_index(number)
-            .with_current_leader_epoch(words.or("epoch", -1) as i32)
-            .with_timestamp(timestamp);
-        let topic = list_offsets_request::ListOffsetsTopic::default()
-            .with_name(TopicName(StrBytes::from_string(topic.to_string())))
-            .with_partitions(vec![asked]);
-        let replica = (words.or("replica", -1) as i32).into();
-        let request = ListOffsetsRequest::default().with_replica_id(replica).with_topics(vec![topic]);
-        let to = self.reply_to(ApiKey::ListOffsets, words.or("version", 9), Listener::Client);
-        self.with(out, |b, image, _, disk, out| b.list_offsets(to, request, image, disk, out));
-    }
-
-    fn end_of_epoch(&mut self, words: &Words, out: &mut Outbox) {
-        let (topic, number) = words.partition(1);
-        let asked = offset_for_leader_epoch_request::OffsetForLeaderPartition::default()
-            .with_partition(number)
-            .with_current_leader_epoch(words.or("epoch", -1) as i32)
-            .with_leader_epoch(words.plain[2].parse().expect("an epoch"));
-        let topic = offset_for_leader_epoch_request::OffsetForLeaderTopic::default()
-            .with_topic(TopicName(StrBytes::from_string(topic.to_string())))
-            .with_partitions(vec![asked]);
-        let request = OffsetForLeaderEpochRequest::default().with_topics(vec![topic]);
-        let to = self.reply_to(ApiKey::OffsetForLeaderEpoch, 4, Listener::Client);
-        self.with(out, |b, image, _, _, out| b.offset_for_leader_epoch(to, request, image, out));
-    }
-
-    fn fetch_answer(&self, words: &Words) -> Response {
-        let (topic, number) = words.partition(1);
-        let mut data = fetch_response::PartitionData::default()
-            .with_partition_index(number)
-            .with_error_code(words.error())
-            .with_high_watermark(words.or("hw", 0))
-            .with_log_start_offset(words.or("start", 0));
-        if let Some(records) = words.named.get("records") {
-            let at = words.number("at").expect("at: the first record's offset");
-            data.records = Some(batch(records, at, words.number("in").expect("in: epoch") as i32, self.now));
-        }
-        if let Some((epoch, end)) = words.named.get("diverging").and_then(|d| d.split_once('@')) {
-            data.diverging_epoch = fetch_response::EpochEndOffset::default()
-                .with_epoch(epoch.parse().expect("epoch"))
-                .with_end_offset(end.parse().expect("end"));
-        }
-        let topic = fetch_response::FetchableTopicResponse::default()
-            .with_topic_id(self.topic_id(topic))
-            .with_partitions(vec![data]);
-        FetchResponse::default().with_responses(vec![topic]).into()
-    }
-
-    fn leader(&mut self, result: CallResult, words: &Words, out: &mut Outbox) {
-        let (last, to) = self.last_fetch.expect("a fetch was sent");
-        let id = last.wrapping_add_signed(words.or("call", 0));
-        let from = words.number("from").map_or(to, |id| NodeId(id as i32));
-        self.with(out, |b, image, now, disk, out| {
-            b.handle_result(Caller::Fetcher, id, from, result, image, now, disk, out);
-        });
-    }
-
-    fn isr_answer(&self, words: &Words) -> Response {
-        let (topic, number) = words.partition(1);
-        let isr = words.nodes("isr").unwrap_or_default();
-        let data = alter_partition_response::PartitionData::default()
-            .with_partition_index(number)
-            .with_error_code(words.error())
-            .with_leader_id(ME.0.into())
-            .with_leader_epoch(words.or("epoch", 1) as i32)
-            .with_isr(isr.iter().map(|id| id.0.into()).collect())
-            .with_partition_epoch(words.or("version", 0) as i32);
-        let topic = alter_partition_response::TopicData::default()
-            .with_topic_id(self.topic_id(topic))
-            .with_partitions(vec![data]);
-        AlterPartitionResponse::default().with_topics(vec![topic]).into()
-    }
-
-    fn controller(&mut self, result: CallResult, out: &mut Outbox) {
-        let id = self.last_proposal;
-        self.with(out, |b, image, now, disk, out| {
-            b.handle_result(Caller::AlterPartition, id, CONTROLLER, result, image, now, disk, out);
-        });
     }
 
     fn wait(&mut self, ms: u64, out: &mut Outbox) {
