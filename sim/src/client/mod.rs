@@ -11,23 +11,29 @@
 //! | `cluster.rs` | [`Cluster`]: connections and metadata together, what all three clients stand on |
 //! | `errors.rs` | what error codes mean to a client |
 //! | `producer/` | [`Producer`]: batching, retries in order, idempotence |
+//! | `consumer/` | [`Consumer`]: positions, long-polling, truncation detection (KIP-320) |
+//! | `admin.rs` | [`Admin`]: creates topics |
 //!
 //! *Invariant:* nothing here reads a clock, opens a socket or knows the simulator. Deliberately absent: ApiVersions
 //! negotiation, compression, transactions, consumer groups, fetch sessions, leader hints (KIP-951).
 
+mod admin;
 mod backoff;
 mod cluster;
 mod config;
+mod consumer;
 mod errors;
 mod metadata;
 mod network;
 mod producer;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
+pub use admin::{Admin, NewTopic};
 pub use backoff::Backoff;
 pub use cluster::{Answer, Cluster, ClusterSettings};
 pub use config::{AdminConfig, ConsumerConfig, OffsetReset, ProducerConfig};
+pub use consumer::Consumer;
 pub use errors::{means_stale_metadata, refused_before_append};
 pub use metadata::{Metadata, PartitionMetadata, TopicMetadata};
 pub use network::{Lost, Network, NetworkEvent, NetworkSettings};

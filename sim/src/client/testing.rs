@@ -34,6 +34,24 @@ impl Client for super::Producer {
     }
 }
 
+impl Client for super::Consumer {
+    fn step(&mut self, now: Instant, input: Input, out: &mut Outputs) {
+        super::Consumer::step(self, now, input, out);
+    }
+    fn next_deadline(&self) -> Option<Instant> {
+        super::Consumer::next_deadline(self)
+    }
+}
+
+impl Client for super::Admin {
+    fn step(&mut self, now: Instant, input: Input, out: &mut Outputs) {
+        super::Admin::step(self, now, input, out);
+    }
+    fn next_deadline(&self) -> Option<Instant> {
+        super::Admin::next_deadline(self)
+    }
+}
+
 /// A request that waits for the test's answer.
 #[derive(Debug)]
 pub(crate) struct Asked {
@@ -56,6 +74,10 @@ pub(crate) struct FakeCluster<C> {
     pub(crate) metadata_requests: usize,
     next_producer_id: i64,
     connections: BTreeMap<ConnectionId, i32>,
+    /// Requests whose answers the test still owes.
+    owed: BTreeMap<ConnectionId, usize>,
+    /// Requests that the cluster itself answers, behind what the test owes on the same connection.
+    behind: Vec<Asked>,
 }
 
 pub(crate) fn topic() -> Arc<str> {
@@ -74,7 +96,14 @@ pub(crate) fn values(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 impl<C: Client> FakeCluster<C> {
     /// Broker 1 leads partition 0 in epoch 1.
     pub(crate) fn new(client: C) -> Self {
-        let mut cluster = FakeCluster {
+        let mut cluster = Self::resting(client);
+        cluster.input(Input::TimerDue);
+        cluster
+    }
+
+    /// As [`FakeCluster::new`], without a first step of the client.
+    pub(crate) fn resting(client: C) -> Self {
+        FakeCluster {
             client,
             now: Instant(1_000_000),
             asked: VecDeque::new(),
@@ -85,9 +114,9 @@ impl<C: Client> FakeCluster<C> {
             metadata_requests: 0,
             next_producer_id: 4_000,
             connections: BTreeMap::new(),
-        };
-        cluster.input(Input::TimerDue);
-        cluster
+            owed: BTreeMap::new(),
+            behind: Vec::new(),
+        }
     }
 
     /// Gives the client one input and carries out what follows from it at once.
@@ -105,7 +134,8 @@ impl<C: Client> FakeCluster<C> {
         result
     }
 
-    fn take(&mut self, out: Outputs) {
+    /// Carries out what the client wants done.
+    pub(crate) fn take(&mut self, out: Outputs) {
         self.history.extend(out.history);
         for effect in out.effects.list {
             match effect {
@@ -132,24 +162,32 @@ impl<C: Client> FakeCluster<C> {
 
     fn forget(&mut self, connection: ConnectionId) {
         self.connections.remove(&connection);
+        self.owed.remove(&connection);
         self.asked.retain(|asked| asked.connection != connection);
+        self.behind.retain(|asked| asked.connection != connection);
     }
 
     fn receive(&mut self, asked: Asked) {
+        let is_owed_before = self.owed.contains_key(&asked.connection);
         match &asked.request {
+            Request::Metadata(_) | Request::InitProducerId(_) if is_owed_before => self.behind.push(asked),
             Request::Metadata(_) => {
                 self.metadata_requests += 1;
                 let response = self.metadata();
-                self.answer(&asked, response);
+                self.reply(&asked, response);
             }
             Request::InitProducerId(_) => {
                 self.next_producer_id += 1;
                 let response = InitProducerIdResponse::default()
                     .with_producer_id(ProducerId(self.next_producer_id))
                     .with_producer_epoch(0);
-                self.answer(&asked, response);
+                self.reply(&asked, response);
             }
-            _ => self.asked.push_back(asked),
+            Request::Produce(request) if request.acks == 0 => self.asked.push_back(asked),
+            _ => {
+                *self.owed.entry(asked.connection).or_default() += 1;
+                self.asked.push_back(asked);
+            }
         }
     }
 
@@ -176,8 +214,22 @@ impl<C: Client> FakeCluster<C> {
         MetadataResponse::default().with_brokers(brokers.collect()).with_topics(vec![topic])
     }
 
-    /// Answers a request.
+    /// Answers a request; answers on one connection must come in the order of the requests.
     pub(crate) fn answer(&mut self, asked: &Asked, response: impl Into<Response>) {
+        if let Some(owed) = self.owed.get_mut(&asked.connection) {
+            *owed -= 1;
+            if *owed == 0 {
+                self.owed.remove(&asked.connection);
+            }
+        }
+        self.reply(asked, response);
+        while let Some(i) = self.behind.iter().position(|asked| !self.owed.contains_key(&asked.connection)) {
+            let next = self.behind.remove(i);
+            self.receive(next);
+        }
+    }
+
+    fn reply(&mut self, asked: &Asked, response: impl Into<Response>) {
         let frame =
             encode_response(&response.into(), asked.head.api_version, asked.head.correlation_id).unwrap();
         self.input(Input::FrameReceived { connection: asked.connection, frame });

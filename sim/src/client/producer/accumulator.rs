@@ -84,6 +84,11 @@ impl Accumulator {
         self.batches.is_empty()
     }
 
+    /// Unfinished batches.
+    pub(super) fn len(&self) -> usize {
+        self.batches.len()
+    }
+
     pub(super) fn get(&self, id: BatchId) -> Option<&ProducerBatch> {
         self.batches.get(&id)
     }

@@ -163,6 +163,14 @@ impl Producer {
         self.accumulator.is_empty()
     }
 
+    /// Are there more unfinished batches than the window to one topic's leaders can carry? A record more would only wait
+    /// in a queue.
+    pub fn is_saturated(&self, topic: &str) -> bool {
+        let partitions = self.cluster.metadata().topic(topic).map_or(1, |topic| topic.partitions.len());
+        let window = self.config.max_in_flight_requests_per_connection as usize + 1;
+        self.accumulator.len() > window.saturating_mul(partitions.max(1))
+    }
+
     /// Takes one input, then sends what is ready.
     pub fn step(&mut self, now: Instant, input: Input, out: &mut Outputs) {
         for answer in self.cluster.step(now, input, out) {
