@@ -7,7 +7,7 @@ use super::timing::{MAX_FETCH_SIZE_BYTES, MAX_FETCH_WAIT};
 use super::{RaftError, RaftEvent};
 use crate::ids::{NodeId, Offset};
 use crate::io::Disk;
-use crate::log::AppendError;
+use crate::log::{AppendError, Batch, batches};
 use crate::rpc::CallResult;
 use crate::time::Instant;
 use crate::wire::{NO_ERROR, Response};
@@ -128,6 +128,11 @@ impl Raft {
             return self.log.truncate_diverging(epoch, end_offset, disk, &mut self.held.outbox);
         }
         if !fetched.records.is_empty() {
+            // A batch of an epoch that has not begun is damage, or a lie (KAFKA-18723).
+            let is_later = |batch: Batch| batch.header.leader_epoch > self.quorum.epoch;
+            if batches(fetched.records.clone()).any(|batch| batch.is_ok_and(is_later)) {
+                return Ok(false);
+            }
             match self.log.append_fetched(fetched.records, now, disk, &mut self.held.outbox) {
                 Ok(()) => {}
                 Err(AppendError::Disk(error)) => return Err(error.into()),
@@ -221,6 +226,9 @@ mod tests {
         let (mut rig, fetch) = follower();
         rig.fetched(&fetch, 5, FetchAnswer::Records(batch(7, 5)), Some(8));
         assert_eq!((rig.raft.log_end_offset(), rig.raft.high_watermark()), (0, 0));
+        let fetch = calls(&rig.tick()).pop().unwrap();
+        rig.fetched(&fetch, 5, FetchAnswer::Records(batch(0, 6)), Some(1));
+        assert_eq!(rig.raft.log_end_offset(), 0, "a batch of an epoch that has not begun");
         let fetch = calls(&rig.tick()).pop().unwrap();
         let mut torn = batch(0, 5).to_vec();
         torn[30] ^= 1;

@@ -155,7 +155,11 @@ impl Raft {
 
     /// Stands for election in the next epoch; `retries` elections were lost in a row before.
     pub(super) fn become_candidate(&mut self, retries: u32, now: Instant) {
-        self.quorum = QuorumState { epoch: self.quorum.epoch + 1, leader: None, voted_for: Some(self.me) };
+        let Some(epoch) = self.quorum.epoch.checked_add(1) else {
+            // A peer claimed the last epoch there is: nobody can be elected any more, and nobody must panic over it.
+            return self.set_role(Role::Unattached { election_deadline: None }, now);
+        };
+        self.quorum = QuorumState { epoch, leader: None, voted_for: Some(self.me) };
         self.enter_candidacy(retries, now);
     }
 

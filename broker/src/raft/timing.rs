@@ -13,6 +13,9 @@ pub const MAX_FETCH_SIZE_BYTES: i32 = 8 * 1024 * 1024;
 /// The unit of the back-off between elections (`KafkaRaftClient.RETRY_BACKOFF_BASE_MS`).
 const ELECTION_BACKOFF_UNIT_MS: u64 = 100;
 
+/// Tells the quorum's draws from those of other components with the same seed ("raft" in ASCII).
+const DICE_STREAM: u64 = 0x7261_6674;
+
 /// The quorum's time-outs (`controller.quorum.*`) and the node's own stream of chance.
 ///
 /// *Invariant:* this is the only place of the room that draws; a seed fixes every election.
@@ -34,8 +37,11 @@ pub struct Timing {
 impl Timing {
     /// The settings of a node, and its stream.
     pub fn new(config: &BrokerConfig, seed: u64) -> Self {
+        // A stream of its own: other components of the node may draw from the same seed.
+        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        dice.set_stream(DICE_STREAM);
         Timing {
-            dice: ChaCha8Rng::seed_from_u64(seed),
+            dice,
             election_timeout: config.quorum_election_timeout,
             backoff_max: config.quorum_election_backoff_max,
             fetch_timeout: config.quorum_fetch_timeout,

@@ -3,6 +3,7 @@
 //! exists within a bounded time and an append is committed everywhere.
 
 mod checks;
+mod hostile;
 mod world;
 
 use broker::ids::NodeId;
@@ -120,6 +121,12 @@ proptest! {
     #[test]
     fn five_voters_survive(steps in prop::collection::vec(step(), 0..500)) {
         survives(5, 0, &steps);
+    }
+
+    #[test]
+    fn no_peer_can_panic_a_voter_or_an_observer(said in prop::collection::vec(hostile::words(), 0..200)) {
+        hostile::converse(NodeId(1), &said);
+        hostile::converse(NodeId(4), &said);
     }
 }
 

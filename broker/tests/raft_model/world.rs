@@ -51,7 +51,8 @@ pub struct World {
     values: u64,
 }
 
-fn config(node: NodeId, voters: &[NodeId]) -> NodeConfig {
+/// A node's configuration in a quorum of `voters`.
+pub fn config(node: NodeId, voters: &[NodeId]) -> NodeConfig {
     let is_voter = voters.contains(&node);
     NodeConfig {
         node_id: node,
