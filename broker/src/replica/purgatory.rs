@@ -39,10 +39,10 @@ pub struct DelayedProduce {
 }
 
 impl DelayedProduce {
-    fn settle(&mut self, key: &PartitionKey, error: Option<ErrorCode>) {
+    fn settle(&mut self, key: &PartitionKey, up_to: Offset, error: Option<ErrorCode>) {
         let response = &mut self.response;
         self.awaited.retain(|awaited| {
-            if awaited.key != *key {
+            if awaited.key != *key || awaited.required > up_to {
                 return true;
             }
             if let Some(error) = error {
@@ -133,7 +133,7 @@ impl Purgatory {
         while let Some(&entry) = self.produce_watch.range(range.clone()).next() {
             self.produce_watch.remove(&entry);
             let Some(produce) = self.produces.get_mut(&entry.2) else { continue };
-            produce.settle(key, error);
+            produce.settle(key, up_to, error);
             if produce.awaited.is_empty() {
                 self.answer_produce(entry.2, out);
             }
@@ -222,5 +222,109 @@ impl Purgatory {
     /// How many requests wait: produces, fetches.
     pub fn len(&self) -> (usize, usize) {
         (self.produces.len(), self.fetches.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Uuid;
+    use crate::io::Listener;
+    use crate::rpc::Outgoing;
+    use crate::wire::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+    use crate::wire::{ApiKey, Response};
+
+    const A: PartitionKey = (Uuid::from_u128(7), 0);
+    const B: PartitionKey = (Uuid::from_u128(7), 1);
+
+    fn to(connection: u64) -> ReplyTo {
+        ReplyTo {
+            connection: ConnectionId::incoming(connection),
+            correlation_id: 1,
+            api_key: ApiKey::Produce,
+            api_version: 12,
+            listener: Listener::Client,
+        }
+    }
+
+    /// A produce of connection 1.
+    fn produce(awaited: &[(PartitionKey, Offset)]) -> DelayedProduce {
+        let answers = vec![PartitionProduceResponse::default(); awaited.len()];
+        let topic = TopicProduceResponse::default().with_partition_responses(answers);
+        let awaited = awaited.iter().enumerate();
+        DelayedProduce {
+            to: to(1),
+            response: ProduceResponse::default().with_responses(vec![topic]),
+            awaited: awaited
+                .map(|(n, (key, required))| Awaited { key: *key, required: *required, at: (0, n) })
+                .collect(),
+            deadline: Instant(100),
+        }
+    }
+
+    /// The error codes of the answers that went out.
+    fn answers(out: &Outbox) -> Vec<Vec<i16>> {
+        let of = |effect: &Outgoing| match effect {
+            Outgoing::Reply { response: Response::Produce(answer), .. } => {
+                answer.responses[0].partition_responses.iter().map(|data| data.error_code).collect()
+            }
+            other => panic!("{other:?}"),
+        };
+        out.list.iter().map(of).collect()
+    }
+
+    #[test]
+    fn a_produce_to_two_partitions_waits_for_both() {
+        let (mut purgatory, mut out) = (Purgatory::default(), Outbox::default());
+        purgatory.park_produce(produce(&[(A, 5), (B, 3)]));
+        purgatory.replicated(&A, 4, None, &mut out);
+        purgatory.replicated(&B, 3, None, &mut out);
+        assert!(answers(&out).is_empty());
+        purgatory.replicated(&A, 9, Some(ErrorCode::NotEnoughReplicasAfterAppend), &mut out);
+        assert_eq!(answers(&out), [[20, 0]]);
+        assert_eq!((purgatory.len(), purgatory.next_deadline()), ((0, 0), None));
+    }
+
+    #[test]
+    fn a_partition_named_twice_waits_for_the_later_records_too() {
+        let (mut purgatory, mut out) = (Purgatory::default(), Outbox::default());
+        purgatory.park_produce(produce(&[(A, 1), (A, 2)]));
+        purgatory.replicated(&A, 1, None, &mut out);
+        assert!(answers(&out).is_empty());
+        purgatory.replicated(&A, 2, None, &mut out);
+        assert_eq!(answers(&out), [[0, 0]]);
+    }
+
+    #[test]
+    fn what_expires_tells_which_partitions_are_missing() {
+        let (mut purgatory, mut out) = (Purgatory::default(), Outbox::default());
+        purgatory.park_produce(produce(&[(A, 5), (B, 3)]));
+        purgatory.replicated(&B, 3, None, &mut out);
+        assert!(purgatory.expire(Instant(99), &mut out).is_empty());
+        assert!(answers(&out).is_empty());
+        purgatory.expire(Instant(100), &mut out);
+        assert_eq!(answers(&out), [[7, 0]]);
+        purgatory.replicated(&A, 5, None, &mut out);
+        assert_eq!(out.list.len(), 1, "it is answered once");
+    }
+
+    #[test]
+    fn a_lost_leadership_answers_for_its_partition_only() {
+        let (mut purgatory, mut out) = (Purgatory::default(), Outbox::default());
+        purgatory.park_produce(produce(&[(A, 5), (B, 3)]));
+        purgatory.fail_produces(&A, ErrorCode::NotLeaderOrFollower, &mut out);
+        purgatory.replicated(&B, 3, None, &mut out);
+        assert_eq!(answers(&out), [[6, 0]]);
+    }
+
+    #[test]
+    fn a_closed_connection_leaves_nothing_behind() {
+        let (mut purgatory, mut out) = (Purgatory::default(), Outbox::default());
+        purgatory.park_produce(produce(&[(A, 5)]));
+        purgatory.forget(ConnectionId::incoming(2));
+        assert_eq!(purgatory.len(), (1, 0));
+        purgatory.forget(ConnectionId::incoming(1));
+        purgatory.replicated(&A, 5, None, &mut out);
+        assert_eq!((purgatory.len(), purgatory.next_deadline(), out.list.len()), ((0, 0), None, 0));
     }
 }
