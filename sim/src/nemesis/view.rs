@@ -8,7 +8,7 @@ use scenarios::model::NodeState;
 
 use crate::history::HistoryEvent;
 use crate::plan::{HostId, HostKind, Plan};
-use crate::trace::{Fact, WorldFact};
+use crate::trace::{Fact, StopKind, WorldFact};
 use crate::world::HostState;
 
 /// What kind of thing changed: a set of bits, so that a condition is looked at only when it can have changed.
@@ -244,6 +244,8 @@ impl ClusterView {
         let state = match fact {
             WorldFact::Started { .. } | WorldFact::Resumed => HostState::Up,
             WorldFact::Paused => HostState::Paused,
+            // Every machine stops when the run is over: that says nothing about the cluster.
+            WorldFact::Stopped { kind: StopKind::End } => return Change::NONE,
             WorldFact::Stopped { .. } => HostState::Down,
             WorldFact::FaultFired { id, n: 1, .. } => {
                 self.marks.insert(id.clone(), self.acked_total);
@@ -358,8 +360,45 @@ impl ClusterView {
             && self.readers.iter().all(is_read)
     }
 
-    /// Records handed to producers and not yet resolved.
-    pub fn in_flight(&self) -> u64 {
-        self.in_flight.values().sum()
+    /// What keeps the cluster from being drained and whole, one line each.
+    pub fn unsettled(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (partition, replicas) in &self.wanted {
+            let ends = (self.high_watermark(partition, None), self.log_end(partition, None));
+            match self.partition(partition) {
+                None => lines.push(format!("{partition} does not exist")),
+                Some(state) if state.leader.is_none() => lines.push(format!("{partition} has no leader")),
+                Some(state) if state.isr.len() < *replicas => {
+                    lines.push(format!(
+                        "{partition}: {} of {replicas} replicas are in the ISR",
+                        state.isr.len()
+                    ));
+                }
+                Some(_) if ends.0 != ends.1 => {
+                    lines.push(format!(
+                        "{partition}: the high watermark is {:?}, the log ends at {:?}",
+                        ends.0, ends.1
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        for (host, records) in self.in_flight.iter().filter(|(_, records)| **records > 0) {
+            lines.push(format!("host {}: {records} records are under way", host.0));
+        }
+        for (host, partition) in &self.readers {
+            let end = self.high_watermark(partition, None).unwrap_or(0);
+            let read = self.caught_up.get(&(*host, partition.clone())).copied().unwrap_or(0);
+            if read < end {
+                lines.push(format!("host {}: {partition} is read up to {read} of {end}", host.0));
+            }
+        }
+        for (node, host) in &self.node_hosts {
+            let state = self.state(*host);
+            if state != NodeState::Running {
+                lines.push(format!("node {node} is {}", state.word()));
+            }
+        }
+        lines
     }
 }

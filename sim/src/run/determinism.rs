@@ -2,7 +2,7 @@
 
 use super::outcome::Outcome;
 use super::recorder::EventLine;
-use super::simulate::{RunOptions, Stage, play};
+use super::simulate::{RunOptions, Stage, replay};
 use crate::plan::Plan;
 use crate::trace::{Checkpoint, Fingerprint};
 
@@ -53,8 +53,8 @@ type Played = (Outcome, Vec<EventLine>);
 
 fn twice(plan: &Plan, stage: &Stage<'_>, options: RunOptions, lines: Option<(u64, u64)>) -> [Played; 2] {
     std::thread::scope(|scope| {
-        let other = scope.spawn(|| play(plan, stage, options, lines));
-        let one = play(plan, stage, options, lines);
+        let other = scope.spawn(|| replay(plan, stage, options, lines));
+        let one = replay(plan, stage, options, lines);
         let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         [one, other]
     })

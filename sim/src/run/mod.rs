@@ -34,11 +34,11 @@ mod verdict;
 mod verdict_tests;
 mod world_spec;
 
-pub use cast::Cast;
+pub use cast::{Cast, KafkaCast};
 pub use judging::{Ending, Finding, Judgement, Judging, Unjudged};
 pub use outcome::{Outcome, ReachRecord};
 pub use programs::node_program;
 pub use recorder::{EventLine, Until};
-pub use simulate::{RunOptions, Stage, simulate, simulate_and_explain};
+pub use simulate::{RunOptions, Stage, replay, simulate, simulate_and_explain};
 pub use tally::{FaultRecord, NodePanic, Tally};
 pub use verdict::{Conclusion, Evidence, exit_code, judge_run, worst_exit_code};

@@ -44,6 +44,8 @@ pub struct Outcome {
     pub frames: u64,
     /// Phases, in order.
     pub phases: Vec<PhaseRecord>,
+    /// What keeps the cluster from being settled, one line each; empty if it is.
+    pub unsettled: Vec<String>,
     /// Faults that never struck.
     pub unfired: Vec<Unfired>,
     /// Random strikes that would have broken more than the plan allows.

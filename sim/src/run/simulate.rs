@@ -43,7 +43,7 @@ pub struct Stage<'a> {
 
 /// Runs a plan to its end, or to where the options stop it.
 pub fn simulate(plan: &Plan, stage: &Stage<'_>, options: RunOptions) -> Outcome {
-    play(plan, stage, options, None).0
+    replay(plan, stage, options, None).0
 }
 
 /// As [`simulate`]; a run that violates something is run again, with every fact up to the last that the evidence needs.
@@ -60,8 +60,8 @@ pub fn simulate_and_explain(plan: &Plan, stage: &Stage<'_>, options: RunOptions)
     again
 }
 
-/// Runs a plan; also gives the lines of the events in a range.
-pub(super) fn play(
+/// Runs a plan; also gives every input and every fact with a number in the range, as a line for people.
+pub fn replay(
     plan: &Plan,
     stage: &Stage<'_>,
     options: RunOptions,
@@ -146,6 +146,7 @@ fn conclude(mut recorder: Recorder, end: End, options: RunOptions) -> (Outcome, 
         inputs: end.inputs,
         frames: end.frames,
         phases,
+        unsettled: if recorder.director.is_settled() { Vec::new() } else { recorder.view.unsettled() },
         unfired,
         skipped_strikes: recorder.director.skipped(),
         tally: recorder.tally,

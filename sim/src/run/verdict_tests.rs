@@ -158,7 +158,8 @@ fn a_permitted_loss_is_neither_pass_nor_violation() {
 
 #[test]
 fn whatever_is_missing_makes_a_run_inconclusive() {
-    let all: [(&str, fn(&mut Seen)); 6] = [
+    type Change = fn(&mut Seen);
+    let all: [(&str, Change); 6] = [
         ("an unfired fault", |seen| seen.unfired = vec![unfired()]),
         ("an unmet goal", |seen| {
             let (name, want) = ("crashes".to_owned(), ">= 1".to_owned());

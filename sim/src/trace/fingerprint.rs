@@ -49,7 +49,7 @@ impl Fingerprint {
         what.hash(&mut self.sink);
         self.events += 1;
         self.last_at = at;
-        if self.events % Self::INTERVAL == 0 {
+        if self.events.is_multiple_of(Self::INTERVAL) {
             let checkpoint = Checkpoint { event: self.events, at, hash: self.digest() };
             self.checkpoints.push(checkpoint);
         }

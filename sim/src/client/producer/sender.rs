@@ -203,6 +203,8 @@ impl Producer {
         }
         if let Some(node) = self.cluster.any_ready(now, out) {
             let request = InitProducerIdRequest::default()
+                // The default of the message is an empty transactional id, not none.
+                .with_transactional_id(None)
                 .with_transaction_timeout_ms(i32::MAX)
                 .with_producer_id(ProducerId(-1))
                 .with_producer_epoch(-1);

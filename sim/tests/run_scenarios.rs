@@ -1,0 +1,64 @@
+//! Whole runs of shipped scenarios with Kafka nodes and Kafka clients.
+
+use std::path::Path;
+
+use reports::model::EndReason;
+use sim::plan::Plan;
+use sim::run::determinism::{self, Comparison};
+use sim::run::{KafkaCast, Outcome, RunOptions, Stage, Unjudged, simulate};
+use sim::seed::Seed;
+
+fn plan(file: &str, seed: u64) -> Plan {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(file);
+    let parsed = scenarios::load(&path).unwrap_or_else(|error| panic!("{error}"));
+    Plan::draw(&parsed, Seed(seed)).unwrap()
+}
+
+fn stage() -> Stage<'static> {
+    Stage { cast: &KafkaCast, judge: &|_| Box::new(Unjudged) }
+}
+
+fn run(file: &str, seed: u64) -> Outcome {
+    simulate(&plan(file, seed), &stage(), RunOptions::default())
+}
+
+fn assert_lively(outcome: &Outcome) {
+    let story = format!(
+        "{}\n{:?} {:?} at {}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}",
+        outcome.key(),
+        outcome.end_reason,
+        outcome.failure,
+        outcome.at,
+        (&outcome.unsettled, outcome.tally.acked, outcome.tally.consumed),
+        outcome.tally.faults,
+        outcome.tally.panics,
+        outcome.tally.halts,
+        outcome.unfired,
+    );
+    assert_eq!(outcome.end_reason, EndReason::Settled, "{story}");
+    assert!(outcome.phases.iter().all(|phase| phase.is_met), "{story}");
+    assert!(outcome.tally.panics.is_empty(), "{story}");
+    assert!(outcome.tally.acked > 0 && outcome.tally.consumed > 0, "{story}");
+}
+
+#[test]
+fn the_quickstart_runs() {
+    let outcome = run("quickstart.toml", 1);
+    assert_lively(&outcome);
+    assert_eq!(outcome.unfired, []);
+}
+
+#[test]
+fn a_leader_crash_is_survived() {
+    let outcome = run("failover/leader-crash.toml", 1);
+    assert_lively(&outcome);
+    assert_eq!(outcome.unfired, []);
+}
+
+#[test]
+fn a_run_with_clients_is_the_same_twice() {
+    match determinism::check(&plan("failover/leader-crash.toml", 2), &stage(), RunOptions::default()) {
+        Comparison::Same { .. } => {}
+        Comparison::Differs(divergence) => panic!("{divergence:#?}"),
+    }
+}
