@@ -1,0 +1,85 @@
+//! The fault budget: which losses the configuration allows, and who is responsible (semantics 2.7).
+//!
+//! | clause | allows |
+//! |---|---|
+//! | unclean election, where the topic enables it | loss of what the new leader lacks |
+//! | power loss of the last member of the ISR (no eligible leader replicas) | loss of what it had not synced |
+//! | as many overlapping lossy power losses as `min.insync.replicas` | loss of what they had not synced |
+//! | process crashes, pauses, partitions | nothing |
+//!
+//! What `acks` 0 and 1 allow is decided by the check that follows acknowledgements.
+
+use broker::ids::{NodeId, Offset};
+
+use super::findings::Responsible;
+use super::ghost::Ghost;
+use super::replica::{Lost, Permit};
+use crate::plan::HostId;
+
+/// May the replica on `host` lack committed records of `[from, to)`? `None`: nothing allows it.
+pub fn permit(ghost: &Ghost, log: usize, host: HostId, from: Offset) -> Option<Permit> {
+    let state = ghost.log(log);
+    if state.id.is_metadata() {
+        // Synced before it is promised: no number of power losses may take it (semantics 2.7, last row but one).
+        return None;
+    }
+    by_unclean_election(ghost, log).or_else(|| by_power_loss(ghost, log, host, from))
+}
+
+fn by_unclean_election(ghost: &Ghost, log: usize) -> Option<Permit> {
+    let state = ghost.log(log);
+    let unclean = state.unclean.as_ref()?;
+    if !ghost.allows_unclean(&state.id.partition.topic) {
+        return None;
+    }
+    let members = state.partition.iter().flat_map(|partition| partition.replicas.iter().copied());
+    let mut responsible = faults_of(ghost, members.filter(|member| *member != unclean.leader));
+    responsible.push(Responsible {
+        fault: None,
+        event: unclean.event,
+        at: unclean.at,
+        what: format!("unclean election: broker {} leads epoch {}", unclean.leader, unclean.epoch),
+    });
+    Some(Permit { reason: "unclean.leader.election.enable=true".to_owned(), responsible })
+}
+
+fn by_power_loss(ghost: &Ghost, log: usize, host: HostId, from: Offset) -> Option<Permit> {
+    let state = ghost.log(log);
+    let own = state.replica(host)?.lost.as_ref().filter(|lost| lost.from <= from && from < lost.to)?;
+    let members = || state.replicas.iter().enumerate();
+    let lossy: Vec<(HostId, &Lost)> = members()
+        .filter_map(|(index, replica)| Some((HostId(index as u32), replica.as_ref()?.lost.as_ref()?)))
+        .filter(|(_, lost)| lost.from <= from && from < lost.to)
+        .collect();
+    let partition = state.partition.as_ref()?;
+    let node = ghost.node_of(host)?;
+    let is_alone = partition.isr == [node];
+    let reason = if own.is_last_in_sync.unwrap_or(is_alone) {
+        "power loss of the last in-sync replica"
+    } else if lossy.len() as i64 >= i64::from(partition.min_isr.max(1)) {
+        "as many lossy power losses as min.insync.replicas"
+    } else {
+        return None;
+    };
+    let mut responsible = Vec::new();
+    for (host, lost) in lossy {
+        responsible.extend(ghost.fault_at(host, lost.event));
+        responsible.push(Responsible {
+            fault: None,
+            event: lost.event,
+            at: lost.at,
+            what: format!("{} lost offsets {}..{} with its power", ghost.name(host), lost.from, lost.to),
+        });
+    }
+    responsible.sort_by_key(|cause| cause.event);
+    Some(Permit { reason: reason.to_owned(), responsible })
+}
+
+/// The last fault that named each of these nodes.
+fn faults_of(ghost: &Ghost, nodes: impl Iterator<Item = NodeId>) -> Vec<Responsible> {
+    let hosts = nodes.filter_map(|node| ghost.host_of(node));
+    let mut faults: Vec<Responsible> = hosts.filter_map(|host| ghost.fault_at(host, u64::MAX)).collect();
+    faults.sort_by_key(|fault| fault.event);
+    faults.dedup();
+    faults
+}

@@ -1,0 +1,143 @@
+//! What checks found.
+
+use broker::ids::{Offset, TopicPartition};
+use broker::time::Instant;
+
+use crate::plan::HostId;
+
+/// One event that a finding needs as evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvidenceStep {
+    /// Its number in the run.
+    pub event: u64,
+    /// When.
+    pub at: Instant,
+    /// Where; `None`: the whole world.
+    pub host: Option<HostId>,
+    /// What happened, in Kafka's words.
+    pub what: String,
+}
+
+/// Something that must not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The event at which it became visible to the check.
+    pub event: u64,
+    /// World time of that event.
+    pub at: Instant,
+    /// Where.
+    pub host: Option<HostId>,
+    /// The partition concerned.
+    pub partition: Option<TopicPartition>,
+    /// First and last offset concerned.
+    pub offsets: Option<(Offset, Offset)>,
+    /// One sentence.
+    pub summary: String,
+    /// The evidence, oldest first.
+    pub steps: Vec<EvidenceStep>,
+}
+
+/// A fault, or an event that followed from one, without which something would not have been lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Responsible {
+    /// The firing, as `id#n`; `None`: not a fault itself.
+    pub fault: Option<String>,
+    /// Its number in the run.
+    pub event: u64,
+    /// When.
+    pub at: Instant,
+    /// What happened.
+    pub what: String,
+}
+
+/// Acknowledged records that are gone, and may be (semantics 2.7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PermittedLoss {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// First and last offset lost.
+    pub offsets: (Offset, Offset),
+    /// Number of acknowledged records lost.
+    pub records: u64,
+    /// The clause that allows it.
+    pub reason: String,
+    /// Who is responsible, oldest first.
+    pub responsible: Vec<Responsible>,
+}
+
+/// Result of one check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CheckOutcome {
+    /// It was evaluated, and nothing broke it.
+    Held,
+    /// Something broke it.
+    Violated,
+    /// The configuration promises nothing of the kind, or the check is off.
+    NotApplicable,
+    /// It was never evaluated: that says nothing.
+    Vacuous,
+    /// Only losses that the configuration allows.
+    PermittedLoss,
+}
+
+/// Findings of one check. Counts are complete; details are kept of the first few.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    /// Things that violate it (records, elections, ...).
+    pub count: u64,
+    /// The first violations.
+    pub violations: Vec<Violation>,
+    /// The first permitted losses.
+    pub permitted: Vec<PermittedLoss>,
+}
+
+impl Findings {
+    /// Violations and permitted losses kept in full.
+    pub const KEPT: usize = 16;
+
+    /// One violation.
+    pub fn violation(&mut self, violation: Violation) {
+        self.violations_of(1, violation);
+    }
+
+    /// A violation that concerns `count` things.
+    pub fn violations_of(&mut self, count: u64, violation: Violation) {
+        self.count += count;
+        if self.violations.len() < Self::KEPT {
+            self.violations.push(violation);
+        }
+    }
+
+    /// A permitted loss; joined with the one before if it continues it.
+    pub fn permitted(&mut self, loss: PermittedLoss) {
+        if let Some(last) = self.permitted.last_mut()
+            && last.partition == loss.partition
+            && last.reason == loss.reason
+            && last.responsible == loss.responsible
+        {
+            last.offsets = (last.offsets.0.min(loss.offsets.0), last.offsets.1.max(loss.offsets.1));
+            last.records += loss.records;
+        } else if self.permitted.len() < Self::KEPT {
+            self.permitted.push(loss);
+        }
+    }
+}
+
+/// What one check says at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckResult {
+    /// Its name in [`super::CHECKS`].
+    pub name: &'static str,
+    /// What it found.
+    pub result: CheckOutcome,
+    /// How often it compared something. 0 is never [`CheckOutcome::Held`].
+    pub evaluations: u64,
+    /// How many things it looked at.
+    pub examined: u64,
+    /// How many things violate it.
+    pub count: u64,
+    /// The first violations, at most [`Findings::KEPT`].
+    pub violations: Vec<Violation>,
+    /// Losses that the configuration allows, at most [`Findings::KEPT`].
+    pub permitted: Vec<PermittedLoss>,
+}

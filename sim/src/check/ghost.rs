@@ -1,0 +1,583 @@
+//! The judge's own picture of the cluster, folded once per event from the trace and shared by all checks.
+//!
+//! Everything here costs O(log n) per event at most (opening a log costs its length, as the fact itself does).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use broker::ids::{BrokerEpoch, LeaderEpoch, LogId, NodeId, Offset, TopicPartition};
+use broker::trace::{
+    AppendRole, BatchFact, Election, LeaderView, MetadataFact, Observation, PartitionFact, TruncationReason,
+};
+
+use super::budget;
+use super::chain::Chain;
+use super::config::JudgeConfig;
+use super::findings::{EvidenceStep, Responsible};
+use super::replica::{Line, LogGhost, Loss, Lost, Replica, Unclean};
+use crate::plan::HostId;
+use crate::trace::{CrashMode, Fact, StopKind, TraceEvent, WorldFact};
+
+/// One machine.
+#[derive(Debug, Clone, Default)]
+pub struct Host {
+    /// It lives (it may be paused).
+    pub is_up: bool,
+    /// It lives but does not run.
+    pub is_paused: bool,
+    /// Which boot it is in.
+    pub incarnation: u32,
+    faults: Vec<Responsible>,
+}
+
+/// One broker, as the quorum has committed it.
+#[derive(Debug, Clone, Default)]
+pub struct Broker {
+    /// Its broker epoch.
+    pub epoch: BrokerEpoch,
+    /// Fenced.
+    pub is_fenced: bool,
+    /// The boot in which it registered.
+    pub incarnation: u32,
+}
+
+/// A committed change of a partition, applied for the first time.
+#[derive(Debug, Clone)]
+pub struct PartitionStep {
+    /// The log.
+    pub log: usize,
+    /// The registration before; `None`: it is new.
+    pub before: Option<PartitionFact>,
+    /// The last leader that there was before.
+    pub last_leader: Option<NodeId>,
+    /// How it got its leader.
+    pub election: Election,
+}
+
+/// A log came back at boot.
+#[derive(Debug, Clone)]
+pub struct Reopened {
+    /// Its end before.
+    pub before_end: Offset,
+    /// What was durable before.
+    pub flushed: Offset,
+    /// Everything below is the same as before.
+    pub common_end: Offset,
+    /// Did power fail meanwhile?
+    pub is_power: bool,
+}
+
+/// What one event meant for the shared picture.
+#[derive(Debug, Clone, Default)]
+pub struct Step {
+    /// The log that the event is about.
+    pub log: Option<usize>,
+    /// A metadata record was applied for the first time.
+    pub is_first: bool,
+    /// A partition changed.
+    pub partition: Option<PartitionStep>,
+    /// A log came back.
+    pub reopened: Option<Reopened>,
+    /// An append was compared with what the leader of its epoch wrote there; `false`: it differs.
+    pub matches_leader: Option<bool>,
+    /// Another host appended as leader of the same epoch.
+    pub rival: Option<HostId>,
+    /// High watermark of a leader that is not stale.
+    pub is_current_leader: bool,
+    /// That leader's log differs from what is committed, from this offset on.
+    pub conflict: Option<Offset>,
+    /// A new leader lacks committed records, or was found to have them all.
+    pub took_over: Option<Option<Loss>>,
+}
+
+/// The judge's picture.
+#[derive(Debug, Clone)]
+pub struct Ghost {
+    config: JudgeConfig,
+    nodes: Vec<Option<NodeId>>,
+    host_of: BTreeMap<NodeId, HostId>,
+    hosts: Vec<Host>,
+    brokers: BTreeMap<NodeId, Broker>,
+    logs: Vec<LogGhost>,
+    index: BTreeMap<LogId, usize>,
+    newest: BTreeMap<TopicPartition, usize>,
+    applied: Option<(Offset, HostId)>,
+    controller: Option<(LeaderEpoch, HostId)>,
+    story: VecDeque<(Option<usize>, EvidenceStep)>,
+}
+
+impl Ghost {
+    /// Events kept for evidence.
+    const STORY: usize = 256;
+
+    /// The picture before anything happened.
+    pub fn new(config: JudgeConfig) -> Ghost {
+        let count = config.hosts.len();
+        let nodes: Vec<Option<NodeId>> = (0..count).map(|i| config.node_of(HostId(i as u32))).collect();
+        let with_node = nodes.iter().enumerate();
+        let host_of = with_node.filter_map(|(i, node)| Some(((*node)?, HostId(i as u32)))).collect();
+        Ghost {
+            config,
+            nodes,
+            host_of,
+            hosts: vec![Host::default(); count],
+            brokers: BTreeMap::new(),
+            logs: Vec::new(),
+            index: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            applied: None,
+            controller: None,
+            story: VecDeque::new(),
+        }
+    }
+
+    /// What the judge was told of the run.
+    pub fn config(&self) -> &JudgeConfig {
+        &self.config
+    }
+
+    /// The node on a host.
+    pub fn node_of(&self, host: HostId) -> Option<NodeId> {
+        self.nodes.get(host.0 as usize).copied().flatten()
+    }
+
+    /// The host of a node.
+    pub fn host_of(&self, node: NodeId) -> Option<HostId> {
+        self.host_of.get(&node).copied()
+    }
+
+    /// One machine.
+    pub fn host(&self, host: HostId) -> Option<&Host> {
+        self.hosts.get(host.0 as usize)
+    }
+
+    /// A host's name, for people.
+    pub fn name(&self, host: HostId) -> String {
+        match self.node_of(host) {
+            Some(node) => format!("node {node}"),
+            None => format!("host {}", host.0),
+        }
+    }
+
+    /// One broker.
+    pub fn broker(&self, node: NodeId) -> Option<&Broker> {
+        self.brokers.get(&node)
+    }
+
+    /// One log.
+    pub fn log(&self, index: usize) -> &LogGhost {
+        &self.logs[index]
+    }
+
+    /// Every log that exists.
+    pub fn logs(&self) -> impl Iterator<Item = (usize, &LogGhost)> {
+        self.logs.iter().enumerate().filter(|(_, log)| !log.is_deleted)
+    }
+
+    /// The newest log of a partition.
+    pub fn log_of(&self, partition: &TopicPartition) -> Option<usize> {
+        self.newest.get(partition).copied()
+    }
+
+    /// The active controller, if it lives.
+    pub fn active_controller(&self) -> Option<HostId> {
+        self.controller.map(|(_, host)| host)
+    }
+
+    /// `unclean.leader.election.enable` of a topic.
+    pub fn allows_unclean(&self, topic: &str) -> bool {
+        self.config.topics.get(topic).is_some_and(|facts| facts.unclean_elections)
+    }
+
+    /// Runs, registered in this boot, and not fenced: what it says counts (museum 1.1 c).
+    pub fn is_serving(&self, node: NodeId) -> bool {
+        let Some(host) = self.host_of(node).and_then(|host| self.host(host)) else { return false };
+        let is_known = |broker: &Broker| !broker.is_fenced && broker.incarnation == host.incarnation;
+        host.is_up && self.brokers.get(&node).is_some_and(is_known)
+    }
+
+    /// The last fault that named the host at or before `event`.
+    pub fn fault_at(&self, host: HostId, event: u64) -> Option<Responsible> {
+        let faults = &self.hosts.get(host.0 as usize)?.faults;
+        faults.iter().rev().find(|fault| fault.event <= event).or(faults.first()).cloned()
+    }
+
+    /// The last notable events of a log and of the world, oldest first, at most `count`.
+    pub fn evidence(&self, log: Option<usize>, count: usize) -> Vec<EvidenceStep> {
+        let is_about = |of: &Option<usize>| of.is_none() || *of == log;
+        let about = self.story.iter().rev().filter(|(of, _)| is_about(of)).take(count);
+        let mut steps: Vec<EvidenceStep> = about.map(|(_, step)| step.clone()).collect();
+        steps.reverse();
+        steps
+    }
+
+    /// Takes one event in and says what it meant.
+    pub fn observe(&mut self, event: &TraceEvent) -> Step {
+        let mut step = Step::default();
+        match (&event.fact, event.host) {
+            (Fact::Node(observation), Some(host)) => self.node(event, host, observation, &mut step),
+            (Fact::World(fact), host) => self.world(event, host, fact),
+            (Fact::Node(_), None) | (Fact::Client(_), _) => {}
+        }
+        step
+    }
+
+    fn index(&mut self, id: &LogId) -> usize {
+        if let Some(index) = self.index.get(id) {
+            return *index;
+        }
+        let index = self.logs.len();
+        self.logs.push(LogGhost::new(id.clone(), self.hosts.len()));
+        self.index.insert(id.clone(), index);
+        self.newest.entry(id.partition.clone()).or_insert(index);
+        index
+    }
+
+    fn tell(&mut self, event: &TraceEvent, log: Option<usize>, what: String) {
+        if self.story.len() == Self::STORY {
+            self.story.pop_front();
+        }
+        let step = EvidenceStep { event: event.event, at: event.at, host: event.host, what };
+        self.story.push_back((log, step));
+    }
+
+    fn node(&mut self, event: &TraceEvent, host: HostId, observation: &Observation, step: &mut Step) {
+        match observation {
+            Observation::LogOpened { log, log_start, log_end, high_watermark, batches } => {
+                let index = self.index(log);
+                step.log = Some(index);
+                self.opened(index, host, (*log_start, *log_end, *high_watermark), batches, step);
+            }
+            Observation::LogCreated { log } => {
+                let index = self.index(log);
+                step.log = Some(index);
+                self.opened(index, host, (0, 0, 0), &[], step);
+            }
+            Observation::LogDeleted { log } => {
+                let index = self.index(log);
+                step.log = Some(index);
+                self.logs[index].replicas[host.0 as usize] = None;
+            }
+            Observation::Appended { log, role, batch } => {
+                let index = self.index(log);
+                step.log = Some(index);
+                self.appended(event, index, host, *role, batch, step);
+            }
+            Observation::Truncated { log, from, to, reason } => {
+                let index = self.index(log);
+                step.log = Some(index);
+                if *reason != TruncationReason::Recovery {
+                    self.truncated(index, host, *to, *reason);
+                    let what = format!("{} cuts {log} from {from} to {to} ({reason:?})", self.name(host));
+                    self.tell(event, Some(index), what);
+                }
+            }
+            Observation::Flushed { log, up_to } => {
+                let index = self.index(log);
+                step.log = Some(index);
+                let replica = self.logs[index].replica_mut(host);
+                replica.flushed = replica.flushed.max(*up_to);
+            }
+            Observation::HighWatermark { log, to, leader, .. } => {
+                let index = self.index(log);
+                step.log = Some(index);
+                self.logs[index].replica_mut(host).high_watermark = *to;
+                if let Some(view) = leader {
+                    self.committed(index, host, *to, view, step);
+                }
+            }
+            Observation::BecameLeader { log, leader_epoch, epoch_start, .. } => {
+                let index = self.index(log);
+                step.log = Some(index);
+                let what = format!("{} leads {log} in epoch {leader_epoch} from {epoch_start}", self.name(host));
+                self.tell(event, Some(index), what);
+                self.took_over(index, host, *leader_epoch, step);
+            }
+            Observation::BecameFollower { log, .. }
+            | Observation::IsrProposed { log, .. }
+            | Observation::IsrCommitted { log, .. } => step.log = Some(self.index(log)),
+            Observation::ControllerActive { epoch, active } => {
+                let newest = self.controller.map_or(LeaderEpoch::MIN, |(epoch, _)| epoch);
+                if *active && *epoch >= newest {
+                    self.controller = Some((*epoch, host));
+                } else if !*active && self.controller.is_some_and(|(_, leader)| leader == host) {
+                    self.controller = None;
+                }
+            }
+            Observation::MetadataCommitted { offset, fact } => {
+                if self.applied.is_some_and(|(last, by)| *offset < last || (*offset == last && by != host)) {
+                    return;
+                }
+                self.applied = Some((*offset, host));
+                step.is_first = true;
+                self.metadata(event, fact, step);
+            }
+            Observation::QuorumRoleChanged { .. }
+            | Observation::QuorumStatePersisted { .. }
+            | Observation::VoteGranted { .. }
+            | Observation::BrokerState { .. } => {}
+        }
+    }
+
+    fn opened(
+        &mut self,
+        index: usize,
+        host: HostId,
+        (log_start, log_end, high_watermark): (Offset, Offset, Offset),
+        batches: &[BatchFact],
+        step: &mut Step,
+    ) {
+        let log = &mut self.logs[index];
+        let mut chain = Chain::starting_at(log_start, log.committed.hash_at(log_start));
+        for batch in batches {
+            chain.push(batch);
+        }
+        let known = log.replicas.get(host.0 as usize).is_some_and(Option::is_some);
+        let replica = log.replica_mut(host);
+        if !known {
+            *replica = Replica { chain, high_watermark, flushed: log_end, ..Replica::default() };
+            return;
+        }
+        let (before_end, flushed) = (replica.chain.end(), replica.flushed);
+        let power = replica.power.take();
+        step.reopened = Some(Reopened {
+            before_end,
+            flushed,
+            common_end: chain.common_end(&replica.chain),
+            is_power: power.is_some(),
+        });
+        if let Some((event, at)) = power
+            && log_end < before_end
+        {
+            let from = replica.lost.as_ref().map_or(log_end, |lost| lost.from.min(log_end));
+            replica.lost = Some(Lost { from, to: before_end, event, at, is_last_in_sync: None });
+        }
+        replica.flushed = if power.is_some() { log_end } else { flushed.min(log_end) };
+        replica.chain = chain;
+        replica.high_watermark = high_watermark;
+    }
+
+    fn appended(
+        &mut self,
+        event: &TraceEvent,
+        index: usize,
+        host: HostId,
+        role: AppendRole,
+        batch: &BatchFact,
+        step: &mut Step,
+    ) {
+        let log = &mut self.logs[index];
+        let replica = log.replica_mut(host);
+        let hash = replica.chain.push(batch);
+        let (end, is_anchored) = (replica.chain.end(), replica.chain.is_anchored());
+        replica.lost.take_if(|lost| end >= lost.to);
+        match role {
+            AppendRole::Leader(epoch) => {
+                let line = log.lines.entry(epoch).or_insert_with(|| Line {
+                    leader: host,
+                    event: event.event,
+                    at: event.at,
+                    batches: Vec::new(),
+                });
+                if line.leader != host {
+                    step.rival = Some(line.leader);
+                    return;
+                }
+                let above = line.batches.partition_point(|(base, _)| *base < batch.base_offset);
+                if let Some((base, known)) = line.batches.get(above) {
+                    step.matches_leader = Some(*base == batch.base_offset && *known == hash);
+                    line.batches.truncate(above);
+                }
+                line.batches.push((batch.base_offset, hash));
+            }
+            AppendRole::Follower => {
+                if let Some(line) = log.lines.get(&batch.leader_epoch).filter(|_| is_anchored) {
+                    let found = line.batches.binary_search_by_key(&batch.base_offset, |(base, _)| *base);
+                    step.matches_leader = Some(found.is_ok_and(|at| line.batches[at].1 == hash));
+                }
+            }
+        }
+    }
+
+    fn truncated(&mut self, index: usize, host: HostId, to: Offset, reason: TruncationReason) {
+        let log = &mut self.logs[index];
+        let below = log.committed.hash_at(to);
+        let replica = log.replica_mut(host);
+        if reason == TruncationReason::OutOfRange {
+            replica.chain = Chain::starting_at(to, below);
+        } else {
+            replica.chain.truncate(to);
+        }
+        replica.flushed = replica.flushed.min(to);
+        replica.high_watermark = replica.high_watermark.min(to);
+    }
+
+    fn committed(&mut self, index: usize, host: HostId, to: Offset, view: &LeaderView, step: &mut Step) {
+        let log = &mut self.logs[index];
+        let is_metadata = log.id.is_metadata();
+        let is_current = match is_metadata {
+            true => view.leader_epoch >= log.newest_epoch,
+            false => view.leader_epoch == log.newest_epoch,
+        };
+        if !is_current {
+            return;
+        }
+        if is_metadata {
+            log.newest_epoch = view.leader_epoch;
+        }
+        step.is_current_leader = true;
+        let LogGhost { replicas, committed, .. } = log;
+        let Some(replica) = replicas.get(host.0 as usize).and_then(Option::as_ref) else { return };
+        let below = committed.border(to.min(committed.end()));
+        let is_comparable = replica.chain.is_anchored() && committed.is_anchored();
+        if is_comparable && replica.chain.hash_at(below) != committed.hash_at(below) {
+            let common = replica.chain.common_end(committed);
+            step.conflict = Some(common);
+            committed.truncate(common);
+            log.floor = Some(log.floor.map_or(common, |floor| floor.min(common)));
+        }
+        committed.extend_from(&replica.chain, to);
+        if log.unclean.as_ref().is_some_and(|unclean| view.leader_epoch >= unclean.epoch) {
+            log.unclean = None;
+        }
+    }
+
+    fn took_over(&mut self, index: usize, host: HostId, epoch: LeaderEpoch, step: &mut Step) {
+        let log = &self.logs[index];
+        let is_newest = epoch == log.newest_epoch && log.leaders.get(&epoch).copied() == self.node_of(host);
+        let Some(replica) = log.replica(host).filter(|_| is_newest) else { return };
+        step.took_over = Some(None);
+        if replica.chain.contains(&log.committed) {
+            return;
+        }
+        let (from, to) = (replica.chain.common_end(&log.committed), log.committed.end());
+        let permit = budget::permit(self, index, host, from);
+        let log = &mut self.logs[index];
+        // One cause, one report: from here on the new leader's log is what counts.
+        log.committed.truncate(from);
+        log.floor = Some(log.floor.map_or(from, |floor| floor.min(from)));
+        if log.floor_permit.is_none() {
+            log.floor_permit.clone_from(&permit);
+        }
+        step.took_over = Some(Some(Loss { log: index, host, epoch, from, to, permit }));
+    }
+
+    fn metadata(&mut self, event: &TraceEvent, fact: &MetadataFact, step: &mut Step) {
+        match fact {
+            MetadataFact::BrokerRegistered { broker, broker_epoch } => self.registered(*broker, *broker_epoch),
+            MetadataFact::BrokerUnregistered { broker } => {
+                self.brokers.remove(broker);
+            }
+            MetadataFact::BrokerFenced { broker } => {
+                self.brokers.entry(*broker).or_default().is_fenced = true;
+                self.tell(event, None, format!("broker {broker} is fenced"));
+            }
+            MetadataFact::BrokerUnfenced { broker } => {
+                self.brokers.entry(*broker).or_default().is_fenced = false;
+                self.tell(event, None, format!("broker {broker} is unfenced"));
+            }
+            MetadataFact::TopicDeleted { topic_id, .. } => {
+                let of_it = self.logs.iter_mut().filter(|log| log.id.topic_id == *topic_id);
+                of_it.for_each(|log| log.is_deleted = true);
+            }
+            MetadataFact::PartitionChanged { log, election, state } => {
+                self.partition_changed(event, log, *election, state, step);
+            }
+            MetadataFact::TopicCreated { .. } | MetadataFact::ProducerIdsAllocated { .. } => {}
+        }
+    }
+
+    fn registered(&mut self, broker: NodeId, epoch: BrokerEpoch) {
+        let host = self.host_of(broker);
+        let incarnation = host.and_then(|host| self.host(host)).map_or(0, |host| host.incarnation);
+        self.brokers.insert(broker, Broker { epoch, is_fenced: true, incarnation });
+        let Some(host) = host else { return };
+        for log in &mut self.logs {
+            let is_last = log.partition.as_ref().is_some_and(|partition| partition.isr == [broker]);
+            let replica = log.replicas.get_mut(host.0 as usize).and_then(Option::as_mut);
+            if let Some(lost) = replica.and_then(|replica| replica.lost.as_mut()) {
+                lost.is_last_in_sync.get_or_insert(is_last);
+            }
+        }
+    }
+
+    fn partition_changed(
+        &mut self,
+        event: &TraceEvent,
+        id: &LogId,
+        election: Election,
+        state: &PartitionFact,
+        step: &mut Step,
+    ) {
+        let index = self.index(id);
+        step.log = Some(index);
+        self.newest.insert(id.partition.clone(), index);
+        let log = &mut self.logs[index];
+        let (before, last_leader) = (log.partition.replace(state.clone()), log.last_leader);
+        log.newest_epoch = state.leader_epoch;
+        if let Some(leader) = state.leader {
+            log.leaders.entry(state.leader_epoch).or_insert(leader);
+            log.last_leader = Some(leader);
+            if election == Election::Unclean {
+                let (epoch, event, at) = (state.leader_epoch, event.event, event.at);
+                log.unclean = Some(Unclean { epoch, event, at, leader });
+            }
+        }
+        let how = if election == Election::Unclean { "unclean election: " } else { "" };
+        let leader = state.leader.map_or("none".to_owned(), |leader| leader.to_string());
+        let isr: Vec<i32> = state.isr.iter().map(|member| member.0).collect();
+        let what = format!("{how}{id}: leader {leader}, epoch {}, isr {isr:?}", state.leader_epoch);
+        self.tell(event, Some(index), what);
+        step.partition = Some(PartitionStep { log: index, before, last_leader, election });
+    }
+
+    fn world(&mut self, event: &TraceEvent, host: Option<HostId>, fact: &WorldFact) {
+        if let WorldFact::FaultFired { id, n, what, targets, .. } = fact {
+            let what = format!("fault {id}: {what}");
+            let fault = Some(format!("{id}#{n}"));
+            let cause = Responsible { fault, event: event.event, at: event.at, what: what.clone() };
+            for target in targets {
+                if let Some(host) = self.hosts.get_mut(target.0 as usize) {
+                    host.faults.push(cause.clone());
+                }
+            }
+            self.tell(event, None, what);
+        }
+        let Some(id) = host else { return };
+        let Some(host) = self.hosts.get_mut(id.0 as usize) else { return };
+        match fact {
+            WorldFact::Started { incarnation } => {
+                (host.is_up, host.is_paused, host.incarnation) = (true, false, *incarnation);
+                self.tell(event, None, format!("{} starts", self.name(id)));
+            }
+            WorldFact::Stopped { kind } => {
+                (host.is_up, host.is_paused) = (false, false);
+                if self.controller.is_some_and(|(_, leader)| leader == id) {
+                    self.controller = None;
+                }
+                if *kind == StopKind::Crash(CrashMode::Power) {
+                    for log in &mut self.logs {
+                        if let Some(replica) = log.replicas.get_mut(id.0 as usize).and_then(Option::as_mut) {
+                            replica.power = Some((event.event, event.at));
+                        }
+                    }
+                }
+                if *kind != StopKind::End {
+                    self.tell(event, None, format!("{} stops: {}", self.name(id), stop_words(kind)));
+                }
+            }
+            WorldFact::Paused => host.is_paused = true,
+            WorldFact::Resumed => host.is_paused = false,
+            _ => {}
+        }
+    }
+}
+
+fn stop_words(kind: &StopKind) -> String {
+    match kind {
+        StopKind::Crash(CrashMode::Process) => "process crash".to_owned(),
+        StopKind::Crash(CrashMode::Power) => "power loss".to_owned(),
+        StopKind::Halt { reason } => format!("halt: {reason}"),
+        StopKind::Panic { message } => format!("panic: {message}"),
+        StopKind::End => "end".to_owned(),
+    }
+}
