@@ -144,7 +144,8 @@ impl Chain {
     /// First record for readers in `[from, to)`, control batches left out.
     pub fn first_data(&self, from: Offset, to: Offset) -> Option<Offset> {
         let index = self.links.partition_point(|link| link.end() <= from);
-        let data = self.links[index..].iter().take_while(|link| link.base < to).find(|link| !link.is_control())?;
+        let data =
+            self.links[index..].iter().take_while(|link| link.base < to).find(|link| !link.is_control())?;
         Some(data.base.max(from))
     }
 

@@ -51,8 +51,7 @@ pub fn config() -> JudgeConfig {
         is_controller: !is_broker,
     };
     let client = |name: &str| HostKind::Client { name: name.to_owned() };
-    let topic =
-        TopicFacts { unclean_elections: false, min_isr: 2, replication_factor: 3, partitions: 1 };
+    let topic = TopicFacts { unclean_elections: false, min_isr: 2, replication_factor: 3, partitions: 1 };
     JudgeConfig {
         hosts: vec![
             node(0, true),
@@ -157,13 +156,7 @@ impl Paper {
         self.change(if is_in { Election::Clean } else { Election::Unclean }, leader, epoch, isr)
     }
 
-    pub fn change(
-        &mut self,
-        election: Election,
-        leader: Option<i32>,
-        epoch: i32,
-        isr: &[i32],
-    ) -> &mut Paper {
+    pub fn change(&mut self, election: Election, leader: Option<i32>, epoch: i32, isr: &[i32]) -> &mut Paper {
         self.partition_epoch += 1;
         self.isr = isr.to_vec();
         let state = PartitionFact {
@@ -210,8 +203,7 @@ impl Paper {
         log_end: Offset,
         leader: Option<LeaderView>,
     ) -> &mut Paper {
-        let observation =
-            Observation::HighWatermark { log: log(), from, to, log_start: 0, log_end, leader };
+        let observation = Observation::HighWatermark { log: log(), from, to, log_start: 0, log_end, leader };
         self.node(host, observation)
     }
 
@@ -236,7 +228,10 @@ impl Paper {
         self.world(host, WorldFact::Started { incarnation });
         let log_end = batches.last().map_or(0, |batch| batch.last_offset + 1);
         let batches = batches.to_vec();
-        self.node(host, Observation::LogOpened { log: log(), log_start: 0, log_end, high_watermark: 0, batches })
+        self.node(
+            host,
+            Observation::LogOpened { log: log(), log_start: 0, log_end, high_watermark: 0, batches },
+        )
     }
 
     pub fn ack(&mut self, base: Offset, values: Vec<Value>) -> &mut Paper {

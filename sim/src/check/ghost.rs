@@ -288,7 +288,8 @@ impl Ghost {
             Observation::BecameLeader { log, leader_epoch, epoch_start, .. } => {
                 let index = self.index(log);
                 step.log = Some(index);
-                let what = format!("{} leads {log} in epoch {leader_epoch} from {epoch_start}", self.name(host));
+                let what =
+                    format!("{} leads {log} in epoch {leader_epoch} from {epoch_start}", self.name(host));
                 self.tell(event, Some(index), what);
                 self.took_over(index, host, *leader_epoch, step);
             }
@@ -463,7 +464,9 @@ impl Ghost {
 
     fn metadata(&mut self, event: &TraceEvent, fact: &MetadataFact, step: &mut Step) {
         match fact {
-            MetadataFact::BrokerRegistered { broker, broker_epoch } => self.registered(*broker, *broker_epoch),
+            MetadataFact::BrokerRegistered { broker, broker_epoch } => {
+                self.registered(*broker, *broker_epoch)
+            }
             MetadataFact::BrokerUnregistered { broker } => {
                 self.brokers.remove(broker);
             }

@@ -57,7 +57,8 @@ impl Judge {
     /// A judge for one run.
     pub fn new(config: JudgeConfig) -> Judge {
         let applies = |row: &&CheckRow| config.level(row.name) != Level::Off && (row.applies)(&config);
-        let seat = |row: &'static CheckRow| Seat { row, check: (row.new)(&config), found: Findings::default() };
+        let seat =
+            |row: &'static CheckRow| Seat { row, check: (row.new)(&config), found: Findings::default() };
         let seats = CHECKS.iter().filter(applies).map(seat).collect();
         Judge { ghost: Ghost::new(config), seats, coverage: Coverage::default(), meter: Meter::default() }
     }
