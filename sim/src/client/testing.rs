@@ -176,7 +176,8 @@ impl<C: Client> FakeCluster<C> {
                 let response = self.metadata();
                 self.reply(&asked, response);
             }
-            Request::InitProducerId(_) => {
+            Request::InitProducerId(request) => {
+                assert_eq!(request.transactional_id, None, "an empty name is a name");
                 self.next_producer_id += 1;
                 let response = InitProducerIdResponse::default()
                     .with_producer_id(ProducerId(self.next_producer_id))

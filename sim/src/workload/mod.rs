@@ -7,6 +7,7 @@
 //! | `consume.rs` | [`ConsumeLoad`]: reads partitions to the end and on |
 //! | `keys.rs` | [`Keys`]: none, even or skewed keys |
 //! | `gauge.rs` | [`Gauge`]: what a run can read from outside while a load runs |
+//! | `end_to_end.rs` | a test: loads against real nodes that crash and come back |
 //!
 //! Loads start at once and try until the cluster lets them. A load that is killed comes back as a new client: new
 //! connections, a new producer id, a new number in its values.
@@ -14,6 +15,8 @@
 //! To add a workload: one file with a `Program`, and one row here.
 
 mod consume;
+#[cfg(test)]
+mod end_to_end;
 mod gauge;
 mod keys;
 mod produce;

@@ -283,6 +283,7 @@ impl Producer {
         };
         let timeout_ms = i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX);
         let request = ProduceRequest::default()
+            .with_transactional_id(None)
             .with_acks(acks)
             .with_timeout_ms(timeout_ms)
             .with_topic_data(topics.into_values().collect());
