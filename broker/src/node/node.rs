@@ -92,6 +92,7 @@ impl Node {
                 }
             }
         }
+        self.halt_if_stopped();
         self.drain(now, disk, out);
     }
 
@@ -170,6 +171,13 @@ impl Node {
         }
     }
 
+    /// A broker that was let go ends once its checkpoints and its clean-shutdown marker are durable.
+    fn halt_if_stopped(&mut self) {
+        if self.broker.as_ref().is_some_and(|broker| broker.replica.is_stopped()) {
+            self.outbox.halt("controlled shutdown");
+        }
+    }
+
     fn finish_calls(&mut self, finished: Vec<Finished>, now: Instant, disk: &mut dyn Disk) {
         for over in finished {
             if over.caller == Caller::Raft {
@@ -178,7 +186,6 @@ impl Node {
                 && broker.handle_result(over, now, disk, &mut self.outbox)
             {
                 broker.replica.shutdown(now, disk, &mut self.outbox);
-                self.outbox.halt("controlled shutdown");
             }
         }
     }

@@ -110,3 +110,17 @@ fn producer_ids_are_unique_over_brokers() {
     unique.dedup();
     assert_eq!(unique.len(), seen.len(), "{seen:?}");
 }
+
+#[test]
+fn a_controlled_shutdown_hands_leadership_over_and_ends_by_itself() {
+    let mut cluster = booted(3, 3);
+    cluster.ask(NodeId(0), create_topic("orders", 3, 2)).expect("the topic is created");
+    cluster.run_for(SECOND);
+    let old = leader_of(&mut cluster, NodeId(0), "orders").expect("a leader");
+    cluster.shut_down(old);
+    cluster.run_for(SECOND * 5);
+    assert_eq!(cluster.halted(), [old]);
+    let other = NodeId((old.0 + 1) % 3);
+    let new = leader_of(&mut cluster, other, "orders").expect("a leader, without waiting for a session to expire");
+    assert_ne!(new, old);
+}

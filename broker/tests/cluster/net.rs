@@ -45,6 +45,7 @@ pub struct Cluster {
     answers: BTreeMap<ConnectionId, Bytes>,
     next_client_connection: u64,
     active: Option<NodeId>,
+    halted: Vec<NodeId>,
 }
 
 impl Cluster {
@@ -64,6 +65,7 @@ impl Cluster {
             answers: BTreeMap::new(),
             next_client_connection: 0,
             active: None,
+            halted: Vec::new(),
         };
         for id in 0..brokers {
             let config = NodeConfig {
@@ -103,6 +105,16 @@ impl Cluster {
                 self.post(other.0, LATENCY, Input::ConnectionClosed { connection: other.1 });
             }
         }
+    }
+
+    /// The operator's polite request.
+    pub fn shut_down(&mut self, id: NodeId) {
+        self.deliver(id, Input::ShutdownRequested);
+    }
+
+    /// Nodes that ended by themselves, in order.
+    pub fn halted(&self) -> &[NodeId] {
+        &self.halted
     }
 
     pub fn active_controller(&self) -> Option<NodeId> {
@@ -186,7 +198,11 @@ impl Cluster {
                     self.active = Some(from)
                 }
                 Effect::Observe(_) => {}
-                Effect::Halt { reason } => panic!("{from} halted: {reason}"),
+                Effect::Halt { reason } => {
+                    assert_eq!(reason, "controlled shutdown", "{from} halted");
+                    self.halted.push(from);
+                    self.processes.get_mut(&from).expect("a known node").node = None;
+                }
             }
         }
         let process = self.processes.get_mut(&from).expect("a known node");
