@@ -121,6 +121,7 @@ fn a_controlled_shutdown_hands_leadership_over_and_ends_by_itself() {
     cluster.run_for(SECOND * 5);
     assert_eq!(cluster.halted(), [old]);
     let other = NodeId((old.0 + 1) % 3);
-    let new = leader_of(&mut cluster, other, "orders").expect("a leader, without waiting for a session to expire");
+    let new =
+        leader_of(&mut cluster, other, "orders").expect("a leader, without waiting for a session to expire");
     assert_ne!(new, old);
 }
