@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use reports::model::EndReason;
+use reports::model::{EndReason, Verdict};
 use sim::plan::Plan;
 use sim::run::determinism::{self, Comparison};
-use sim::run::{KafkaCast, Outcome, RunOptions, Stage, Unjudged, simulate};
+use sim::run::{Outcome, RunOptions, Stage, simulate};
 use sim::seed::Seed;
 
 fn plan(file: &str, seed: u64) -> Plan {
@@ -14,12 +14,8 @@ fn plan(file: &str, seed: u64) -> Plan {
     Plan::draw(&parsed, Seed(seed)).unwrap()
 }
 
-fn stage() -> Stage<'static> {
-    Stage { cast: &KafkaCast, judge: &|_| Box::new(Unjudged) }
-}
-
 fn run(file: &str, seed: u64) -> Outcome {
-    simulate(&plan(file, seed), &stage(), RunOptions::default())
+    simulate(&plan(file, seed), &Stage::kafka(), RunOptions::default())
 }
 
 fn assert_lively(outcome: &Outcome) {
@@ -38,6 +34,7 @@ fn assert_lively(outcome: &Outcome) {
     assert_eq!(outcome.end_reason, EndReason::Settled, "{story}");
     assert!(outcome.phases.iter().all(|phase| phase.is_met), "{story}");
     assert!(outcome.tally.panics.is_empty(), "{story}");
+    assert!(!outcome.judgement.coverage.is_empty(), "{story}");
     assert!(outcome.tally.acked > 0 && outcome.tally.consumed > 0, "{story}");
 }
 
@@ -46,6 +43,7 @@ fn the_quickstart_runs() {
     let outcome = run("quickstart.toml", 1);
     assert_lively(&outcome);
     assert_eq!(outcome.unfired, []);
+    assert_eq!(outcome.conclusion.verdict, Verdict::Pass, "{:#?}", outcome.conclusion);
 }
 
 #[test]
@@ -57,7 +55,7 @@ fn a_leader_crash_is_survived() {
 
 #[test]
 fn a_run_with_clients_is_the_same_twice() {
-    match determinism::check(&plan("failover/leader-crash.toml", 2), &stage(), RunOptions::default()) {
+    match determinism::check(&plan("quickstart.toml", 2), &Stage::kafka(), RunOptions::default()) {
         Comparison::Same { .. } => {}
         Comparison::Differs(divergence) => panic!("{divergence:#?}"),
     }

@@ -114,8 +114,10 @@ impl Director {
             self.enter(0, now, control);
         }
         self.expire(now, control);
-        self.strike_all(view, now, control);
-        self.end_phase_if_over(view, now, control);
+        // After a strike the view must be looked at again, before anything else is decided in this event.
+        if !self.strike_next(view, now, control) {
+            self.end_phase_if_over(view, now, control);
+        }
         if now.as_micros() >= self.plan.time_limit_us && !self.is_ended {
             self.hit_time_limit = true;
             self.end_run(control);
@@ -235,7 +237,8 @@ impl Director {
 
     // ---- faults ----
 
-    fn strike_all(&mut self, view: &ClusterView, now: Instant, control: &mut dyn Control) {
+    /// Carries out the first fault that is due, in the order of the plan. `false`: none did anything.
+    fn strike_next(&mut self, view: &ClusterView, now: Instant, control: &mut dyn Control) -> bool {
         for index in 0..self.watches.len() {
             let after = match &self.plan.faults[index].trigger {
                 PlannedTrigger::After { fault, .. } => self.completed(fault),
@@ -245,11 +248,16 @@ impl Director {
             let was_over = self.watches[index].is_over;
             let is_due = self.watches[index].is_due(&self.plan.faults[index], &look);
             if is_due {
+                let facts = self.facts.len();
                 self.strike(index, view, now, control);
+                if self.facts.len() > facts {
+                    return true;
+                }
             } else if !was_over && self.watches[index].is_over {
                 self.last_resolved = Some(now);
             }
         }
+        false
     }
 
     fn completed(&self, id: &str) -> Option<Instant> {

@@ -32,7 +32,10 @@ fn sides(strike: &mut Strike<'_>, shape: &PartitionShape) -> (Vec<HostId>, Vec<H
                 Some(from) => strike.resolve(from),
                 None => others(strike, &one),
             };
-            other.retain(|host| !one.contains(host));
+            // A set that is isolated from itself falls apart: all links inside it are cut.
+            if one != other {
+                other.retain(|host| !one.contains(host));
+            }
             (one, other)
         }
         PartitionShape::Halves(Halves::Drawn { of }) => {
@@ -41,8 +44,7 @@ fn sides(strike: &mut Strike<'_>, shape: &PartitionShape) -> (Vec<HostId>, Vec<H
         }
         PartitionShape::Halves(Halves::Given { one, other }) => {
             let one = strike.resolve(one);
-            let mut other = strike.resolve(other);
-            other.retain(|host| !one.contains(host));
+            let other = strike.resolve(other);
             (one, other)
         }
     }
@@ -52,7 +54,7 @@ fn sides(strike: &mut Strike<'_>, shape: &PartitionShape) -> (Vec<HostId>, Vec<H
 pub(super) fn cut(strike: &mut Strike<'_>) -> Struck {
     let Verb::Partition { shape, one_way, links, .. } = strike.verb else { return Struck::NoEffect };
     let (one, other) = sides(strike, shape);
-    if one.is_empty() || other.is_empty() {
+    if one.is_empty() || other.is_empty() || (one.len() == 1 && one == other) {
         return Struck::NoTarget;
     }
     // `split` puts the smaller half first, so that it is the one which counts as cut off.
@@ -67,10 +69,10 @@ pub(super) fn cut(strike: &mut Strike<'_>) -> Struck {
         let cut = Cut { from: from.to_vec(), to: to.to_vec(), classes: classes.clone() };
         undo.push(Undo::Heal(strike.control.cut(cut)));
     };
-    if *one_way != Some(Direction::Inbound) {
+    if *one_way != Some(Direction::Inbound) || one == other {
         cut(&one, &other);
     }
-    if *one_way != Some(Direction::Outbound) {
+    if *one_way != Some(Direction::Outbound) && one != other {
         cut(&other, &one);
     }
     match one_way {

@@ -99,6 +99,7 @@ impl Story {
             if facts.is_empty() {
                 return;
             }
+            self.view.look_at_hosts(&self.world);
             self.facts.extend(facts);
         }
     }
@@ -392,6 +393,22 @@ fn a_cluster_that_does_not_settle_ends_unsettled() {
 }
 
 #[test]
+fn a_leader_that_was_just_killed_does_not_run_in_the_same_event() {
+    let runs = compare(
+        Measure::State(Target::Leader(orders(0))),
+        Compare::Equal,
+        Operand::State(NodeState::Running),
+    );
+    let after = PlannedTrigger::After { fault: "first".into(), condition: Some(runs), within_us: None };
+    let leader = || crash(Target::Leader(orders(0)));
+    let mut story = Story::new(vec![fault("first", at(10), leader()), fault("second", after, leader())]);
+    story.wait(11);
+    assert_eq!(story.fired(), [("first", &[HostId(0)][..])]);
+    story.lead(0, 1, &[1, 2]);
+    assert_eq!(story.fired()[1], ("second", &[HostId(1)][..]));
+}
+
+#[test]
 fn inert_faults_do_nothing_and_say_so() {
     let mut story = Story::with(vec![fault("kill", at(10), crash(Target::Broker(0)))], true);
     story.wait(20);
@@ -404,4 +421,14 @@ fn inert_faults_do_nothing_and_say_so() {
 fn every_verb_of_the_language_has_a_family() {
     let words: Vec<&str> = FAMILIES.iter().map(|family| family.verb).collect();
     assert_eq!(words, ["crash", "restart", "pause", "partition", "link", "heal"]);
+}
+
+#[test]
+fn brokers_can_be_cut_from_each_other() {
+    let shape = PartitionShape::Isolate { isolate: Target::Brokers, from: Some(Target::Brokers) };
+    let verb = Verb::Partition { shape, one_way: None, links: Links::Replication, bind: None };
+    let mut story = Story::new(vec![fault("cut", at(10), verb)]);
+    story.wait(11);
+    assert_eq!(story.world.cuts.len(), 1);
+    assert_eq!(story.world.cuts[0].1.from, story.world.cuts[0].1.to);
 }

@@ -9,7 +9,7 @@ use scenarios::model::NodeState;
 use crate::history::HistoryEvent;
 use crate::plan::{HostId, HostKind, Plan};
 use crate::trace::{Fact, StopKind, WorldFact};
-use crate::world::HostState;
+use crate::world::{Control, HostState};
 
 /// What kind of thing changed: a set of bits, so that a condition is looked at only when it can have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -256,7 +256,13 @@ impl ClusterView {
             | WorldFact::PhaseStarted { .. }
             | WorldFact::DiskLost { .. } => return Change::HOSTS,
         };
-        let Some(host) = host else { return Change::NONE };
+        match host {
+            Some(host) => self.set_host(host, state),
+            None => Change::NONE,
+        }
+    }
+
+    fn set_host(&mut self, host: HostId, state: HostState) -> Change {
         self.hosts[host.0 as usize] = state;
         if state == HostState::Down {
             // Nobody waits any more for what a dead client had under way.
@@ -267,6 +273,19 @@ impl ClusterView {
             }
         }
         Change::HOSTS.and(Change::METADATA).and(Change::CLIENTS)
+    }
+
+    /// Looks at the machines themselves. What the nemesis does to them takes effect at once, the facts about it come
+    /// later: a fault that strikes in the same event must not take a dead leader for a running one.
+    pub fn look_at_hosts(&mut self, control: &dyn Control) {
+        for index in 0..self.hosts.len() {
+            let host = HostId(index as u32);
+            let state = control.state(host);
+            if state != self.hosts[index] {
+                let change = self.set_host(host, state);
+                self.change = self.change.and(change);
+            }
+        }
     }
 
     fn node_of(&self, host: HostId) -> Option<NodeId> {

@@ -7,8 +7,8 @@ use broker::defects::Defect;
 use broker::ids::NodeId;
 use scenarios::Parsed;
 use scenarios::model::{
-    Bound, ConfigMap, Micros, Mode, Phase, PhaseEnd, PhaseKind, Producer, Scenario, Target, Topic, Trigger,
-    controllers_by_default,
+    Bound, ConfigMap, Level, Micros, Mode, Phase, PhaseEnd, PhaseKind, Producer, Scenario, Target, Topic,
+    Trigger, controllers_by_default,
 };
 
 use super::sample::{below, draw};
@@ -369,7 +369,8 @@ fn levels(scenario: &Scenario) -> BTreeMap<String, scenarios::model::Level> {
 }
 
 fn named_checks(scenario: &Scenario) -> Vec<String> {
-    let mut named: Vec<String> = scenario.checks.checks.keys().cloned().collect();
+    let listed = scenario.checks.checks.iter().filter(|(_, check)| check.level != Level::Off);
+    let mut named: Vec<String> = listed.map(|(name, _)| name.clone()).collect();
     named.extend(scenario.expect.check.clone());
     named.sort();
     named.dedup();

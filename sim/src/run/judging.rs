@@ -6,6 +6,7 @@ use broker::time::Instant;
 use reports::model::CheckResult;
 use scenarios::model::Level;
 
+use crate::check::{CheckResult as CheckDetails, Measurements};
 use crate::trace::TraceEvent;
 
 /// Watches a run, and says afterwards what held.
@@ -61,6 +62,10 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
     /// What happened how often, by the names that `reach` uses.
     pub coverage: BTreeMap<String, u64>,
+    /// The findings with all their evidence.
+    pub checks: Vec<CheckDetails>,
+    /// Failovers, ISR changes, elections, availability.
+    pub measurements: Measurements,
 }
 
 /// A judge that looks at nothing: what it watches can only be inconclusive.

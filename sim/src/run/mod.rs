@@ -10,6 +10,7 @@
 //! | `recorder.rs` | the observer that ties fingerprint, view, nemesis and judge together |
 //! | `hashing.rs` | what of an input goes into the fingerprint |
 //! | `judging.rs` | [`Judging`]: what a run needs of a judge, and what it gets back |
+//! | `judge.rs` | [`KafkaJudge`]: the judge of the room `check`, as a run uses it |
 //! | `tally.rs` | [`Tally`]: faults, panics, clients, in numbers |
 //! | `outcome.rs` | [`Outcome`]: everything that a report is made of |
 //! | `verdict.rs` | [`judge_run`]: what happened against what was expected; exit codes |
@@ -22,6 +23,7 @@
 mod cast;
 pub mod determinism;
 mod hashing;
+mod judge;
 mod judging;
 mod outcome;
 mod programs;
@@ -35,6 +37,7 @@ mod verdict_tests;
 mod world_spec;
 
 pub use cast::{Cast, KafkaCast};
+pub use judge::KafkaJudge;
 pub use judging::{Ending, Finding, Judgement, Judging, Unjudged};
 pub use outcome::{Outcome, ReachRecord};
 pub use programs::node_program;

@@ -105,6 +105,7 @@ impl Recorder {
             for fact in facts {
                 self.record(at, fact_host(&fact), Fact::World(fact));
             }
+            self.view.look_at_hosts(control);
             change = self.view.take_change();
         }
     }

@@ -4,12 +4,12 @@ use broker::time::{Duration, Instant};
 use reports::model::EndReason;
 use scenarios::model::PhaseKind;
 
-use super::Cast;
 use super::judging::{Ending, Judging};
 use super::outcome::{Outcome, ReachRecord};
 use super::recorder::{EventLine, Keep, Recorder, Until};
 use super::verdict::{Evidence, judge_run};
 use super::world_spec::{approximated, world_spec};
+use super::{Cast, KafkaCast, KafkaJudge};
 use crate::host;
 use crate::plan::Plan;
 
@@ -39,6 +39,13 @@ pub struct Stage<'a> {
     pub cast: &'a dyn Cast,
     /// Makes a judge for a plan.
     pub judge: &'a (dyn Fn(&Plan) -> Box<dyn Judging> + Sync),
+}
+
+impl Stage<'_> {
+    /// Kafka nodes and clients, judged by every check.
+    pub fn kafka() -> Stage<'static> {
+        Stage { cast: &KafkaCast, judge: &KafkaJudge::boxed }
+    }
 }
 
 /// Runs a plan to its end, or to where the options stop it.

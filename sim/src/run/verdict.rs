@@ -134,6 +134,11 @@ fn missing(evidence: &Evidence<'_>) -> Vec<String> {
     if !evaluated {
         missing.push("no check was ever evaluated".to_owned());
     }
+    for name in evidence.named_checks {
+        if !evidence.findings.iter().any(|finding| finding.check == *name) {
+            missing.push(format!("check {name} is named by the scenario and is not evaluated by this judge"));
+        }
+    }
     for finding in evidence.findings {
         if finding.result == CheckResult::Vacuous
             && finding.level != Level::Off

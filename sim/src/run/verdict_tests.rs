@@ -159,7 +159,10 @@ fn a_permitted_loss_is_neither_pass_nor_violation() {
 #[test]
 fn whatever_is_missing_makes_a_run_inconclusive() {
     type Change = fn(&mut Seen);
-    let all: [(&str, Change); 6] = [
+    let all: [(&str, Change); 7] = [
+        ("a named check that the judge does not have", |seen| {
+            seen.findings.retain(|finding| finding.check != DURABLE)
+        }),
         ("an unfired fault", |seen| seen.unfired = vec![unfired()]),
         ("an unmet goal", |seen| {
             let (name, want) = ("crashes".to_owned(), ">= 1".to_owned());
