@@ -56,6 +56,11 @@ impl std::fmt::Debug for RunEnd {
 /// Panics of machines are facts of the run; a panic of the observer or the simulator ends the run as
 /// [`EndReason::Failed`]. Source: ours (DESIGN decision 3).
 pub fn run(spec: WorldSpec, observer: Box<dyn Observer>) -> RunEnd {
+    if let Some((index, host)) = spec.hosts.iter().enumerate().find(|(i, host)| host.id.0 as usize != *i) {
+        let message = format!("host {} ({}) stands at position {index}", host.id.0, host.name);
+        let reason = EndReason::Failed { message };
+        return RunEnd { observer, reason, at: Instant::ZERO, inputs: 0, frames: 0 };
+    }
     install_hook();
     let watchdog = spec.wall_watchdog;
     let schedule_seed = spec.seed.derive("schedule");

@@ -86,7 +86,7 @@ pub(crate) struct Agenda {
 
 impl Agenda {
     /// Later than any run lives: such an event never comes.
-    const NEVER: u64 = 1 << 53;
+    pub(crate) const NEVER: u64 = 1 << 53;
 
     pub(crate) fn schedule(&mut self, at: u64, event: Event) {
         if at < Self::NEVER {

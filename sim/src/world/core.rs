@@ -117,8 +117,10 @@ impl Core {
             Event::Disk { host, incarnation, token } => {
                 let token = broker::io::SyncToken(token);
                 let slot = &mut self.hosts[host as usize];
-                if slot.incarnation == incarnation && slot.disk.complete(token) {
-                    slot.give(Input::DiskSynced { token, result: Ok(()) });
+                if slot.incarnation == incarnation
+                    && let Some(result) = slot.disk.complete(token)
+                {
+                    slot.give(Input::DiskSynced { token, result });
                 }
             }
             Event::Deadline { host, incarnation } => {
@@ -142,7 +144,7 @@ impl Core {
         let slot = &mut self.hosts[host as usize];
         while let Some((token, latency)) = slot.disk.take_requested() {
             let event = Event::Disk { host, incarnation: slot.incarnation, token: token.0 };
-            self.agenda.schedule(self.now + latency, event);
+            self.agenda.schedule(self.now.saturating_add(latency), event);
         }
         slot.ask_deadline(host, self.now, &mut self.agenda);
     }

@@ -65,7 +65,7 @@ impl Sampler {
             LatencyDist::Uniform { min, max } => {
                 Sampler::Uniform { min, count: max.saturating_sub(min).saturating_add(1) }
             }
-            LatencyDist::Exp { mean } => Sampler::Quantiles(exponential(mean)),
+            LatencyDist::Exp { mean } => Sampler::Quantiles(exponential(mean.min(1 << 53))),
             LatencyDist::LogNormal { median, p99 } => Sampler::Quantiles(log_normal(median, p99)),
         }
     }
@@ -79,7 +79,7 @@ impl Sampler {
                 let p = u64::from(rng.next_u32());
                 let right = knots.partition_point(|&(at, _)| at <= p).clamp(1, knots.len() - 1);
                 let ((p0, v0), (p1, v1)) = (knots[right - 1], knots[right]);
-                v0 + ((v1 - v0) as u128 * (p - p0) as u128 / (p1 - p0) as u128) as u64
+                v0 + (v1.saturating_sub(v0) as u128 * (p - p0) as u128 / (p1 - p0) as u128) as u64
             }
         }
     }

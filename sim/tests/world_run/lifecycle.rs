@@ -244,3 +244,40 @@ fn nothing_of_a_run_stays_in_memory() {
         assert_eq!(Arc::strong_count(&marker), 1);
     }
 }
+
+#[test]
+fn an_observer_strikes_right_after_a_step_whose_frames_are_under_way() {
+    struct Strike(Recorder);
+    impl sim::world::Observer for Strike {
+        fn input(&mut self, at: Instant, host: HostId, input: &Input) {
+            self.0.input(at, host, input);
+        }
+        fn fact(&mut self, at: Instant, host: Option<HostId>, fact: sim::trace::Fact) {
+            self.0.fact(at, host, fact);
+        }
+        fn after_step(&mut self, control: &mut dyn sim::world::Control) {
+            let hit =
+                self.0.lines.last().is_some_and(|(_, host, line)| *host == Some(0) && line == "frame 2");
+            if hit {
+                assert!(control.crash(HostId(0), CrashMode::Process));
+                assert_eq!(control.state(HostId(0)), HostState::Down);
+                assert!(control.start(HostId(0)));
+            }
+        }
+        fn alarm(&mut self, _: &mut dyn sim::world::Control) {}
+    }
+    let spec = world(1, vec![echo(0), sender(1, "h0", 10 * MS, 9)]);
+    let end = sim::host::run(spec, Box::new(Strike(Recorder::default())));
+    let recorder = end.observer_as::<Strike>().unwrap().0;
+    assert_eq!(recorder.frames(1), [0, 1, 2], "the answer was on its way");
+    assert_eq!(recorder.times(1, "ConnectionClosed").len(), 1);
+    let (crashed, started) = (recorder.times(0, "Crash(Process)"), recorder.times(0, "Started"));
+    assert_eq!((crashed.len(), started.len()), (1, 2));
+    assert_eq!(crashed[0], *recorder.times(0, "frame 2").last().unwrap(), "in the very same moment");
+}
+
+#[test]
+fn hosts_out_of_order_are_refused() {
+    let end = sim::host::run(world(1, vec![echo(1)]), Box::new(Recorder::default()));
+    assert!(matches!(end.reason, EndReason::Failed { .. }));
+}

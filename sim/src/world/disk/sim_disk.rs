@@ -30,6 +30,8 @@ pub(super) struct Inode {
 enum Promise {
     /// The first `len` bytes of the cache, or of what the cache was before it was cut.
     File { inode: usize, len: u64, before: Option<Before> },
+    /// There is no such file: the answer is an error.
+    Nothing { file: FileId },
     /// Changes of a directory up to this number.
     Directory { path: String, upto: u64 },
 }
@@ -84,17 +86,17 @@ impl SimDisk {
         self.requested.pop_front()
     }
 
-    /// A sync is through. `false` if nobody waits for it any more.
-    pub(crate) fn complete(&mut self, token: SyncToken) -> bool {
-        match self.promises.remove(&token) {
-            None => return false,
-            Some(Promise::File { inode, len, before }) => self.file_synced(token, inode, len, before),
-            Some(Promise::Directory { path, upto }) => {
+    /// A sync is through. `None` if nobody waits for it any more.
+    pub(crate) fn complete(&mut self, token: SyncToken) -> Option<Result<(), DiskError>> {
+        match self.promises.remove(&token)? {
+            Promise::Nothing { file } => return Some(Err(no_such(file))),
+            Promise::File { inode, len, before } => self.file_synced(token, inode, len, before),
+            Promise::Directory { path, upto } => {
                 self.names.synced(&path, upto);
                 self.forget_orphans();
             }
         }
-        true
+        Some(Ok(()))
     }
 
     /// The process is gone: its open files and the syncs that it waited for go with it.
@@ -167,18 +169,19 @@ impl SimDisk {
 
     fn file(&self, file: FileId) -> Result<&Inode, DiskError> {
         let inode = self.inode_of(file).and_then(|inode| self.inodes[inode].as_ref());
-        inode.ok_or_else(|| DiskError::NotFound(format!("file handle {}", file.0)))
+        inode.ok_or_else(|| no_such(file))
     }
 
     fn file_mut(&mut self, file: FileId) -> Result<&mut Inode, DiskError> {
         let inode = self.inode_of(file).and_then(|inode| self.inodes[inode].as_mut());
-        inode.ok_or_else(|| DiskError::NotFound(format!("file handle {}", file.0)))
+        inode.ok_or_else(|| no_such(file))
     }
 
     fn promise(&mut self, promise: Promise) -> SyncToken {
         let token = SyncToken(self.tokens);
         self.tokens += 1;
-        let latency = self.write.sample(&mut self.latency_rng) + self.fsync.sample(&mut self.latency_rng);
+        let write = self.write.sample(&mut self.latency_rng);
+        let latency = write.saturating_add(self.fsync.sample(&mut self.latency_rng));
         self.promises.insert(token, promise);
         self.requested.push_back((token, latency));
         token
@@ -192,6 +195,10 @@ impl SimDisk {
             self.handles[handle.0 as usize] = None;
         }
     }
+}
+
+fn no_such(file: FileId) -> DiskError {
+    DiskError::NotFound(format!("file handle {}", file.0))
 }
 
 impl Disk for SimDisk {
@@ -232,23 +239,22 @@ impl Disk for SimDisk {
     }
 
     fn truncate(&mut self, file: FileId, len: u64) -> Result<(), DiskError> {
-        let inode = self.file_mut(file)?;
+        let truncated = self.inode_of(file);
+        let inode = truncated.and_then(|inode| self.inodes[inode].as_mut()).ok_or_else(|| no_such(file))?;
         if len >= inode.cache.len() {
             return Ok(());
         }
-        let before = inode.cache.clone();
-        inode.cache.truncate(len);
-        inode.clean = inode.clean.min(len);
-        let truncated = self.inode_of(file);
         for promise in self.promises.values_mut() {
-            if let Promise::File { inode, len: promised, before: known } = promise
-                && Some(*inode) == truncated
-                && *promised > len
+            if let Promise::File { inode: promised, len: until, before } = promise
+                && Some(*promised) == truncated
+                && *until > len
             {
-                let known = known.get_or_insert_with(|| Before { content: before.clone(), cut: len });
-                known.cut = known.cut.min(len);
+                let before = before.get_or_insert_with(|| Before { content: inode.cache.clone(), cut: len });
+                before.cut = before.cut.min(len);
             }
         }
+        inode.cache.truncate(len);
+        inode.clean = inode.clean.min(len);
         Ok(())
     }
 
@@ -277,9 +283,10 @@ impl Disk for SimDisk {
     }
 
     fn sync(&mut self, file: FileId) -> SyncToken {
-        let inode = self.inode_of(file).unwrap_or(usize::MAX);
-        let len = self.len(file);
-        self.promise(Promise::File { inode, len, before: None })
+        match self.inode_of(file) {
+            Some(inode) => self.promise(Promise::File { inode, len: self.len(file), before: None }),
+            None => self.promise(Promise::Nothing { file }),
+        }
     }
 
     fn sync_dir(&mut self, dir: &str) -> SyncToken {

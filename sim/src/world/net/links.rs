@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rand::RngCore;
 
 use crate::seed::{ChaCha8Rng, Seed};
+use crate::world::agenda::Agenda;
 use crate::world::control::{Cut, CutId, LinkEffect, TrafficClass};
 use crate::world::latency::Sampler;
 use crate::world::spec::NetSpec;
@@ -81,7 +82,7 @@ impl Links {
         if link.loss_ppm > 0 && (u64::from(rng.next_u32()) * MILLION) >> 32 < u64::from(link.loss_ppm) {
             return None;
         }
-        Some(link.sampler.sample(rng).saturating_add(link.delay_us))
+        Some(link.sampler.sample(rng).saturating_add(link.delay_us).min(Agenda::NEVER))
     }
 
     /// Is this class held back in this direction?
