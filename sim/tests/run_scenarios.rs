@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use reports::model::{EndReason, Verdict};
+use reports::model::{CheckResult, EndReason, Verdict};
 use sim::plan::Plan;
 use sim::run::determinism::{self, Comparison};
-use sim::run::{Outcome, RunOptions, Stage, simulate};
+use sim::run::{Outcome, RunOptions, Stage, simulate, simulate_and_explain};
 use sim::seed::Seed;
 
 fn plan(file: &str, seed: u64) -> Plan {
@@ -59,4 +59,17 @@ fn a_run_with_clients_is_the_same_twice() {
         Comparison::Same { .. } => {}
         Comparison::Differs(divergence) => panic!("{divergence:#?}"),
     }
+}
+
+#[test]
+fn a_museum_piece_is_explained_by_the_same_run_and_proves_nothing_without_its_faults() {
+    let plan = plan("museum/R01-truncate-to-high-watermark.toml", 1);
+    let explained = simulate_and_explain(&plan, &Stage::kafka(), RunOptions::default());
+    let is_violated =
+        explained.judgement.findings.iter().any(|finding| finding.result == CheckResult::Violated);
+    assert_eq!(is_violated, explained.trace.is_some());
+    assert_eq!(explained.warnings, [""; 0]);
+    let inert = simulate(&plan, &Stage::kafka(), RunOptions { inert_faults: true, ..RunOptions::default() });
+    assert_eq!(inert.conclusion.verdict, Verdict::Inconclusive, "{:#?}", inert.conclusion);
+    assert_eq!(inert.tally.faults, []);
 }

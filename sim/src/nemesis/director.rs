@@ -8,54 +8,13 @@ use super::condition::{depends_on, time_marks};
 use super::held::Held;
 use super::strike::{Strike, Struck};
 use super::trigger::{Look, Watch};
-use super::{Bindings, Change, ClusterView, heal, holds};
+use super::{Bindings, Change, ClusterView, PhaseRecord, Unfired, UnfiredReason, heal, holds};
 use crate::plan::{FaultScope, Plan, PlannedPhase, PlannedTrigger};
 use crate::trace::WorldFact;
 use crate::world::Control;
 
 /// The settle phase lasts at least so long, so that what was healed at its start is noticed. Source: ours.
 const SETTLES_NOT_BEFORE: Duration = Duration::from_secs(3);
-
-/// A phase that began.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PhaseRecord {
-    /// Its name.
-    pub name: String,
-    /// Its place.
-    pub kind: PhaseKind,
-    /// When it began.
-    pub start: Instant,
-    /// When it ended; `None` if the run ended first.
-    pub end: Option<Instant>,
-    /// Whether what it waited for came in time.
-    pub is_met: bool,
-}
-
-/// Why a fault did nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum UnfiredReason {
-    /// Its time or condition never came.
-    ConditionUnmet,
-    /// It was due, and nobody had the role that it aims at.
-    NoTarget,
-    /// It was due and changed nothing.
-    NoEffect,
-}
-
-/// A fault that never did what it was there for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unfired {
-    /// Its id.
-    pub id: String,
-    /// The verb.
-    pub kind: String,
-    /// The trigger, as written.
-    pub trigger: String,
-    /// Why.
-    pub reason: UnfiredReason,
-    /// The same in words.
-    pub detail: String,
-}
 
 /// Takes a plan's phases and faults through a run.
 pub struct Director {

@@ -7,9 +7,11 @@
 //! | file | what |
 //! |---|---|
 //! | `view.rs` | [`ClusterView`]: what conditions and targets can see, folded from facts |
+//! | `change.rs` | [`Change`]: what kind of thing changed |
 //! | `target.rs` | who a target expression means at this moment |
 //! | `condition.rs` | whether a condition holds at this moment |
 //! | `director.rs` | [`Director`]: phases, and what is due |
+//! | `record.rs` | [`PhaseRecord`], [`Unfired`]: what the nemesis says afterwards |
 //! | `trigger.rs` | when one fault is due |
 //! | `held.rs` | [`Held`]: what faults still hold, and how it is undone |
 //! | `strike.rs` | [`FAMILIES`]: the verbs; limits of random strikes |
@@ -18,12 +20,14 @@
 //! To add a fault: a variant of `scenarios::model::Verb`, a function in a family's file (or a new file), and one row in
 //! [`FAMILIES`].
 
+mod change;
 mod condition;
 mod director;
 mod heal;
 mod held;
 mod network;
 mod process;
+mod record;
 mod strike;
 mod target;
 mod trigger;
@@ -34,9 +38,11 @@ mod fake;
 #[cfg(test)]
 mod tests;
 
+pub use change::Change;
 pub use condition::holds;
-pub use director::{Director, PhaseRecord, Unfired, UnfiredReason};
+pub use director::Director;
 pub use held::Held;
+pub use record::{PhaseRecord, Unfired, UnfiredReason};
 pub use strike::{FAMILIES, Family};
 pub use target::{Bindings, resolve};
-pub use view::{Change, ClusterView};
+pub use view::ClusterView;

@@ -3,8 +3,7 @@
 use broker::time::{Duration, Instant};
 
 use super::condition::{depends_on, time_marks};
-use super::director::UnfiredReason;
-use super::{Bindings, Change, ClusterView, holds};
+use super::{Bindings, Change, ClusterView, UnfiredReason, holds};
 use crate::plan::{FaultScope, Plan, PlannedFault, PlannedTrigger, below};
 use crate::seed::ChaCha8Rng;
 

@@ -7,8 +7,8 @@ use broker::defects::Defect;
 use broker::ids::NodeId;
 use scenarios::Parsed;
 use scenarios::model::{
-    Bound, ConfigMap, Level, Micros, Mode, Phase, PhaseEnd, PhaseKind, Producer, Scenario, Target, Topic,
-    Trigger, controllers_by_default,
+    Bound, ConfigMap, Level, Micros, Mode, Phase, PhaseEnd, PhaseKind, Producer, Scenario, Topic, Trigger,
+    controllers_by_default,
 };
 
 use super::sample::{below, draw};
@@ -113,38 +113,6 @@ impl Plan {
         let strikes = chaos::strikes(scenario, &plan, horizon_us(scenario));
         plan.faults.extend(strikes);
         Ok(plan)
-    }
-
-    /// Members of a target that is known before anything runs; roles, bindings and draws have none.
-    pub fn static_members(&self, target: &Target) -> Vec<HostId> {
-        let both = |a: &Target, b: &Target| (self.static_members(a), self.static_members(b));
-        match target {
-            Target::Broker(id) => self.node(NodeId(*id as i32)).into_iter().collect(),
-            Target::Controller(k) => self.controllers().get(*k as usize).copied().into_iter().collect(),
-            Target::Client(name) => self.client(name).into_iter().collect(),
-            Target::Rack(name) => self.racks.get(name).cloned().unwrap_or_default(),
-            Target::Brokers => self.brokers(),
-            Target::Controllers => self.controllers(),
-            Target::Clients => self.clients(),
-            Target::Union(a, b) => {
-                let (mut a, b) = both(a, b);
-                a.extend(b);
-                a.sort();
-                a.dedup();
-                a
-            }
-            Target::Minus(a, b) => {
-                let (mut a, b) = both(a, b);
-                a.retain(|host| !b.contains(host));
-                a
-            }
-            Target::Intersection(a, b) => {
-                let (mut a, b) = both(a, b);
-                a.retain(|host| b.contains(host));
-                a
-            }
-            _ => Vec::new(),
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use broker::defects::{Defect, DefectSet};
 use broker::ids::NodeId;
 use scenarios::model::{
-    Bound, ConfigMap, Distribution, Expect, Heal, Keys, Level, PhaseEnd, PhaseKind, SizeRange,
+    Bound, ConfigMap, Distribution, Expect, Heal, Keys, Level, PhaseEnd, PhaseKind, SizeRange, Target,
 };
 use serde::{Deserialize, Serialize};
 
@@ -234,6 +234,38 @@ impl Plan {
     pub fn client(&self, name: &str) -> Option<HostId> {
         let is_it = |host: &PlannedHost| matches!(&host.kind, HostKind::Client { name: n } if n == name);
         self.hosts().find(|(_, host)| is_it(host)).map(|(id, _)| id)
+    }
+
+    /// Members of a target that is known before anything runs; roles, bindings and draws have none.
+    pub fn static_members(&self, target: &Target) -> Vec<HostId> {
+        let both = |a: &Target, b: &Target| (self.static_members(a), self.static_members(b));
+        match target {
+            Target::Broker(id) => self.node(NodeId(*id as i32)).into_iter().collect(),
+            Target::Controller(k) => self.controllers().get(*k as usize).copied().into_iter().collect(),
+            Target::Client(name) => self.client(name).into_iter().collect(),
+            Target::Rack(name) => self.racks.get(name).cloned().unwrap_or_default(),
+            Target::Brokers => self.brokers(),
+            Target::Controllers => self.controllers(),
+            Target::Clients => self.clients(),
+            Target::Union(a, b) => {
+                let (mut a, b) = both(a, b);
+                a.extend(b);
+                a.sort();
+                a.dedup();
+                a
+            }
+            Target::Minus(a, b) => {
+                let (mut a, b) = both(a, b);
+                a.retain(|host| !b.contains(host));
+                a
+            }
+            Target::Intersection(a, b) => {
+                let (mut a, b) = both(a, b);
+                a.retain(|host| b.contains(host));
+                a
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The defects that are present. Names that are not known are passed over: [`Plan::draw`] refuses them.
