@@ -310,3 +310,87 @@ impl Disk for SimDisk {
         Ok(inode.map(|file| file.cache.read(0, usize::MAX)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::Rng;
+
+    use super::*;
+    use crate::world::latency::LatencyDist;
+
+    /// What the last completed sync promised, kept the naive way.
+    struct Model {
+        text: Vec<u8>,
+        /// Asked for: token, content then, shortest cut since.
+        asked: Vec<(SyncToken, Vec<u8>, usize)>,
+        promised: (Option<SyncToken>, Vec<u8>, usize),
+    }
+
+    fn history(seed: u64) {
+        let constant = Arc::new(Sampler::new(&LatencyDist::Constant(1)));
+        let mut disk = SimDisk::new(Seed(seed), 0, constant.clone(), constant);
+        let mut rng = Seed(seed).stream("history");
+        let mut file = disk.open("log", true).unwrap();
+        let token = disk.sync_dir("");
+        assert_eq!(disk.complete(token), Some(Ok(())));
+        let mut model = Model { text: Vec::new(), asked: Vec::new(), promised: (None, Vec::new(), 0) };
+        for step in 0..200u8 {
+            match rng.gen_range(0..20u32) {
+                0..8 => {
+                    let bytes = vec![step + 1; rng.gen_range(1..700)];
+                    assert_eq!(disk.append(file, Bytes::from(bytes.clone())), Ok(model.text.len() as u64));
+                    model.text.extend(bytes);
+                }
+                8..11 => {
+                    let len = rng.gen_range(0..=model.text.len());
+                    disk.truncate(file, len as u64).unwrap();
+                    model.text.truncate(len);
+                    model.asked.iter_mut().for_each(|(.., cut)| *cut = len.min(*cut));
+                    model.promised.2 = len.min(model.promised.2);
+                }
+                11..15 => model.asked.push((disk.sync(file), model.text.clone(), model.text.len())),
+                15..19 if !model.asked.is_empty() => {
+                    let (token, text, cut) = model.asked.remove(rng.gen_range(0..model.asked.len()));
+                    assert_eq!(disk.complete(token), Some(Ok(())));
+                    if model.promised.0.is_none_or(|earlier| earlier < token) {
+                        model.promised = (Some(token), text, cut);
+                    }
+                }
+                19 => {
+                    disk.power_lost();
+                    let found = disk.read_file("log").unwrap().unwrap().to_vec();
+                    let (_, text, cut) = &model.promised;
+                    assert_eq!(
+                        found[..*cut],
+                        text[..*cut],
+                        "seed {seed}, step {step}: synced bytes are gone"
+                    );
+                    file = disk.open("log", false).unwrap();
+                    model.asked.clear();
+                    let len = found.len();
+                    model.promised = (model.promised.0, found.clone(), len);
+                    model.text = found;
+                }
+                _ => {}
+            }
+            assert_eq!(disk.read_file("log").unwrap().unwrap(), model.text, "seed {seed}, step {step}");
+        }
+    }
+
+    #[test]
+    fn no_power_loss_takes_what_a_completed_sync_covers() {
+        (0..200).for_each(history);
+    }
+
+    #[test]
+    fn files_without_a_name_are_forgotten() {
+        let constant = Arc::new(Sampler::new(&LatencyDist::Constant(1)));
+        let mut disk = SimDisk::new(Seed(1), 0, constant.clone(), constant);
+        for n in 0..100u8 {
+            let token = disk.replace("meta", Bytes::from(vec![n])).unwrap();
+            disk.complete(token);
+        }
+        assert_eq!(disk.inodes.len(), 2, "the file and its replacement");
+        assert_eq!(disk.complete(SyncToken(7)), None, "a token comes back once");
+    }
+}
