@@ -34,8 +34,9 @@ pub fn run<T: Send>(
     spread(plans.len(), options.workers, options.interrupted, work)
 }
 
-/// Calls `work` once for each index, on so many threads; results in order of index.
-fn spread<T: Send>(
+/// Calls `work` once for each index, on so many threads; results in order of index. `None`: not done, because of an
+/// interruption.
+pub fn spread<T: Send>(
     count: usize,
     workers: usize,
     interrupted: &AtomicBool,
