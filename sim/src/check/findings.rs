@@ -3,7 +3,10 @@
 use broker::ids::{Offset, TopicPartition};
 use broker::time::Instant;
 
+use super::ghost::Ghost;
+use super::replica::Permit;
 use crate::plan::HostId;
+use crate::trace::TraceEvent;
 
 /// One event that a finding needs as evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +40,34 @@ pub struct Violation {
     pub steps: Vec<EvidenceStep>,
 }
 
+impl Violation {
+    /// Events shown as evidence unless a check says otherwise.
+    const STEPS: usize = 12;
+
+    /// Something that must not be, seen at `event`, about the log with this index.
+    pub fn seen_at(event: &TraceEvent, ghost: &Ghost, log: Option<usize>, summary: String) -> Violation {
+        let mut steps = ghost.evidence(log, Self::STEPS);
+        if steps.last().is_none_or(|last| last.event < event.event) {
+            let (at, host, what) = (event.at, event.host, summary.clone());
+            steps.push(EvidenceStep { event: event.event, at, host, what });
+        }
+        Violation {
+            event: event.event,
+            at: event.at,
+            host: event.host,
+            partition: log.map(|log| ghost.log(log).id.partition.clone()),
+            offsets: None,
+            summary,
+            steps,
+        }
+    }
+
+    /// With the first offset and the end of the offsets concerned.
+    pub fn with_offsets(self, from: Offset, end: Offset) -> Violation {
+        Violation { offsets: Some((from, (end - 1).max(from))), ..self }
+    }
+}
+
 /// A fault, or an event that followed from one, without which something would not have been lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Responsible {
@@ -63,6 +94,19 @@ pub struct PermittedLoss {
     pub reason: String,
     /// Who is responsible, oldest first.
     pub responsible: Vec<Responsible>,
+}
+
+impl PermittedLoss {
+    /// `records` acknowledged records of `[from, end)`.
+    pub fn new(
+        partition: TopicPartition,
+        (from, end): (Offset, Offset),
+        records: u64,
+        permit: &Permit,
+    ) -> Self {
+        let (reason, responsible) = (permit.reason.clone(), permit.responsible.clone());
+        PermittedLoss { partition, offsets: (from, (end - 1).max(from)), records, reason, responsible }
+    }
 }
 
 /// Result of one check.

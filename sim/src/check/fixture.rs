@@ -272,7 +272,12 @@ impl Paper {
 
     /// The result of one check.
     pub fn verdict(self, check: &str) -> CheckResult {
-        let found = self.finish().checks.into_iter().find(|result| result.name == check);
+        let end = self.end();
+        self.verdict_at(&end, check)
+    }
+
+    pub fn verdict_at(self, end: &EndOfRun, check: &str) -> CheckResult {
+        let found = self.judge.finish(end).checks.into_iter().find(|result| result.name == check);
         found.unwrap_or_else(|| panic!("no check {check}"))
     }
 

@@ -26,6 +26,8 @@ pub struct Host {
     pub is_paused: bool,
     /// Which boot it is in.
     pub incarnation: u32,
+    /// It ended itself last time.
+    was_halted: bool,
     faults: Vec<Responsible>,
 }
 
@@ -61,6 +63,8 @@ pub struct Reopened {
     /// What was durable before.
     pub flushed: Offset,
     /// Everything below is the same as before.
+    pub same_as_before: Offset,
+    /// Everything below was in this log once, though it may have been cut since the last sync.
     pub common_end: Offset,
     /// Did power fail meanwhile?
     pub is_power: bool,
@@ -75,6 +79,10 @@ pub struct Step {
     pub is_first: bool,
     /// A partition changed.
     pub partition: Option<PartitionStep>,
+    /// Where a log ended before an append, and in which epoch.
+    pub appended_at: Option<(Offset, Option<LeaderEpoch>)>,
+    /// The high watermark before a cut.
+    pub cut_from_high_watermark: Option<Offset>,
     /// A log came back.
     pub reopened: Option<Reopened>,
     /// An append was compared with what the leader of its epoch wrote there; `false`: it differs.
@@ -266,6 +274,8 @@ impl Ghost {
                 let index = self.index(log);
                 step.log = Some(index);
                 if *reason != TruncationReason::Recovery {
+                    step.cut_from_high_watermark =
+                        self.logs[index].replica(host).map(|replica| replica.high_watermark);
                     self.truncated(index, host, *to, *reason);
                     let what = format!("{} cuts {log} from {from} to {to} ({reason:?})", self.name(host));
                     self.tell(event, Some(index), what);
@@ -327,6 +337,7 @@ impl Ghost {
         batches: &[BatchFact],
         step: &mut Step,
     ) {
+        let was_halted = self.hosts[host.0 as usize].was_halted;
         let log = &mut self.logs[index];
         let mut chain = Chain::starting_at(log_start, log.committed.hash_at(log_start));
         for batch in batches {
@@ -340,19 +351,20 @@ impl Ghost {
         }
         let (before_end, flushed) = (replica.chain.end(), replica.flushed);
         let power = replica.power.take();
-        step.reopened = Some(Reopened {
-            before_end,
-            flushed,
-            common_end: chain.common_end(&replica.chain),
-            is_power: power.is_some(),
-        });
+        let same_as_before = chain.common_end(&replica.chain);
+        // A cut is durable only once it is synced: power may bring back what was cut.
+        let former = replica.before_cuts.drain(..).filter(|_| power.is_some());
+        let common_end = former.map(|before| chain.common_end(&before)).fold(same_as_before, Offset::max);
+        step.reopened =
+            Some(Reopened { before_end, flushed, same_as_before, common_end, is_power: power.is_some() });
         if let Some((event, at)) = power
-            && log_end < before_end
+            && same_as_before < before_end
         {
-            let from = replica.lost.as_ref().map_or(log_end, |lost| lost.from.min(log_end));
+            let from = replica.lost.as_ref().map_or(same_as_before, |lost| lost.from.min(same_as_before));
             replica.lost = Some(Lost { from, to: before_end, event, at, is_last_in_sync: None });
         }
-        replica.flushed = if power.is_some() { log_end } else { flushed.min(log_end) };
+        // What is there after a power loss, or after an orderly end, is durable.
+        replica.flushed = if power.is_some() || was_halted { log_end } else { flushed.min(log_end) };
         replica.chain = chain;
         replica.high_watermark = high_watermark;
     }
@@ -368,6 +380,7 @@ impl Ghost {
     ) {
         let log = &mut self.logs[index];
         let replica = log.replica_mut(host);
+        step.appended_at = Some((replica.chain.end(), replica.chain.last_epoch()));
         let hash = replica.chain.push(batch);
         let (end, is_anchored) = (replica.chain.end(), replica.chain.is_anchored());
         replica.lost.take_if(|lost| end >= lost.to);
@@ -403,6 +416,9 @@ impl Ghost {
         let log = &mut self.logs[index];
         let below = log.committed.hash_at(to);
         let replica = log.replica_mut(host);
+        if replica.before_cuts.len() < Replica::CUTS {
+            replica.before_cuts.push(replica.chain.clone());
+        }
         if reason == TruncationReason::OutOfRange {
             replica.chain = Chain::starting_at(to, below);
         } else {
@@ -554,6 +570,7 @@ impl Ghost {
             }
             WorldFact::Stopped { kind } => {
                 (host.is_up, host.is_paused) = (false, false);
+                host.was_halted = matches!(kind, StopKind::Halt { .. });
                 if self.controller.is_some_and(|(_, leader)| leader == id) {
                     self.controller = None;
                 }

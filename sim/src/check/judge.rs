@@ -56,10 +56,10 @@ pub struct Judge {
 impl Judge {
     /// A judge for one run.
     pub fn new(config: JudgeConfig) -> Judge {
-        let applies = |row: &&CheckRow| config.level(row.name) != Level::Off && (row.applies)(&config);
+        let is_on = |row: &&CheckRow| config.level(row.name) != Level::Off;
         let seat =
             |row: &'static CheckRow| Seat { row, check: (row.new)(&config), found: Findings::default() };
-        let seats = CHECKS.iter().filter(applies).map(seat).collect();
+        let seats = CHECKS.iter().filter(is_on).map(seat).collect();
         Judge { ghost: Ghost::new(config), seats, coverage: Coverage::default(), meter: Meter::default() }
     }
 
@@ -92,7 +92,7 @@ impl Judge {
         let mut seats = std::mem::take(&mut self.seats);
         let checks = CHECKS.iter().map(|row| {
             let seat = seats.iter().position(|seat| seat.row.name == row.name).map(|at| seats.remove(at));
-            result(row, seat)
+            result(row, seat, (row.applies)(self.ghost.config()))
         });
         Judgement {
             checks: checks.collect(),
@@ -102,8 +102,8 @@ impl Judge {
     }
 }
 
-fn result(row: &CheckRow, seat: Option<Seat>) -> CheckResult {
-    let is_on = seat.is_some();
+fn result(row: &CheckRow, seat: Option<Seat>, applies: bool) -> CheckResult {
+    let is_on = seat.is_some() && applies;
     let (found, tally) = seat.map_or_else(Default::default, |seat| (seat.found, seat.check.tally()));
     let result = if found.count > 0 {
         CheckOutcome::Violated

@@ -23,37 +23,91 @@ impl LeaderComplete {
 
 impl Check for LeaderComplete {
     fn observe(&mut self, event: &TraceEvent, step: &Step, ghost: &Ghost, found: &mut Findings) {
-        let Some(loss) = &step.took_over else { return };
+        let Some(took_over) = &step.took_over else { return };
         self.tally.evaluations += 1;
         self.tally.examined += 1;
-        let Some(Loss { log, host, epoch, from, to, permit }) = loss else { return };
+        let Some(Loss { log, host, epoch, from, to, permit }) = took_over else { return };
         let partition = ghost.log(*log).id.partition.clone();
         if let Some(permit) = permit {
-            found.permitted(PermittedLoss {
-                partition,
-                offsets: (*from, to - 1),
-                records: (to - from) as u64,
-                reason: permit.reason.clone(),
-                responsible: permit.responsible.clone(),
-            });
+            found.permitted(PermittedLoss::new(partition, (*from, *to), (to - from) as u64, permit));
             return;
         }
-        found.violation(Violation {
-            event: event.event,
-            at: event.at,
-            host: Some(*host),
-            summary: format!(
-                "{} leads {partition} in epoch {epoch} without the committed offsets {from}..{}",
-                ghost.name(*host),
-                to - 1
-            ),
-            offsets: Some((*from, to - 1)),
-            partition: Some(partition),
-            steps: ghost.evidence(Some(*log), 12),
-        });
+        let name = ghost.name(*host);
+        let summary =
+            format!("{name} leads {partition} in epoch {epoch} without the committed offsets {from}..{to}");
+        found.violation(Violation::seen_at(event, ghost, Some(*log), summary).with_offsets(*from, *to));
     }
 
     fn tally(&self) -> Tally {
         self.tally
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::findings::CheckOutcome;
+    use super::super::fixture::*;
+    use crate::trace::CrashMode;
+
+    /// Broker 1 takes over from broker 0 with `batches` in its log, out of two committed ones.
+    fn takeover(batches: i64) -> Paper {
+        let mut paper = Paper::started(config());
+        paper.write(0, &[1, 2], batch(0, 2, 0, 1)).write(0, &[1, 2], batch(2, 2, 0, 2)).commit(0, 0, 0, 4);
+        paper.cut(1, 4, batches * 2).crash(0, CrashMode::Process);
+        paper.elect(Some(1), 1, &[1, 2]).lead(1, 1, batches * 2);
+        paper
+    }
+
+    #[test]
+    fn p_2_a_leader_that_has_everything_is_accepted() {
+        assert_eq!(takeover(2).outcome("leader-complete"), CheckOutcome::Held);
+    }
+
+    #[test]
+    fn p_2_a_leader_without_a_committed_record_is_rejected() {
+        let result = takeover(1).verdict("leader-complete");
+        assert_eq!((result.result, result.count), (CheckOutcome::Violated, 1));
+        assert_eq!(result.violations[0].offsets, Some((2, 3)));
+        assert!(result.violations[0].steps.iter().any(|step| step.what.contains("fault crash-0")));
+    }
+
+    #[test]
+    fn one_cause_is_one_report() {
+        let mut paper = takeover(1);
+        paper.cut(2, 4, 2).elect(Some(2), 2, &[2]).lead(2, 2, 2);
+        assert_eq!(paper.verdict("leader-complete").count, 1);
+    }
+
+    #[test]
+    fn a_loss_by_an_unclean_election_that_the_topic_enables_is_permitted() {
+        let mut config = config();
+        config.topics.get_mut("orders").expect("it is there").unclean_elections = true;
+        let mut paper = Paper::started(config);
+        paper.elect(Some(0), 0, &[0]).write(0, &[], batch(0, 3, 0, 1)).commit(0, 0, 0, 3);
+        paper.crash(0, CrashMode::Process).elect(Some(1), 1, &[1]).lead(1, 1, 0);
+        let result = paper.verdict("leader-complete");
+        assert_eq!(result.result, CheckOutcome::PermittedLoss);
+        assert_eq!((result.permitted[0].records, result.permitted[0].offsets), (3, (0, 2)));
+        let causes = &result.permitted[0].responsible;
+        assert_eq!(causes[0].fault.as_deref(), Some("crash-0#1"));
+        assert!(causes[1].what.contains("unclean election"));
+    }
+
+    #[test]
+    fn only_a_lossy_power_loss_of_the_last_in_sync_replica_is_permitted() {
+        for (mode, isr, expected) in [
+            (CrashMode::Power, &[0][..], CheckOutcome::PermittedLoss),
+            (CrashMode::Process, &[0], CheckOutcome::Violated),
+            (CrashMode::Power, &[0, 1], CheckOutcome::Violated),
+        ] {
+            let mut paper = Paper::started(config());
+            paper
+                .write(0, &[1, 2], batch(0, 2, 0, 1))
+                .write(0, &[1, 2], batch(2, 2, 0, 2))
+                .commit(0, 0, 0, 4);
+            paper.elect(Some(0), 0, isr).crash(0, mode).open(0, 1, &[batch(0, 2, 0, 1)]);
+            paper.register(0).elect(Some(0), 1, isr).lead(0, 1, 2);
+            assert_eq!(paper.outcome("leader-complete"), expected, "{mode:?} {isr:?}");
+        }
     }
 }

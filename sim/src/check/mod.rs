@@ -13,9 +13,12 @@
 //! | `budget.rs` | the fault budget: which losses are allowed, and who is responsible |
 //! | `coverage.rs` | [`Coverage`]: counters for `reach` |
 //! | `failover.rs`, `measure.rs` | [`Measurements`]: failovers, ISR changes, availability |
+//! | `table.rs` | from offsets to records, in eight bytes each |
 //! | the others | one check each |
 
+mod acked_durable;
 mod budget;
+mod candidates_complete;
 mod chain;
 mod config;
 mod coverage;
@@ -24,10 +27,24 @@ mod findings;
 #[cfg(test)]
 mod fixture;
 mod ghost;
+mod high_watermark;
+mod isr_legal;
 mod judge;
 mod leader_complete;
+mod liveness;
+mod log_bounds;
+mod log_matching;
 mod measure;
+mod no_duplicates;
+mod offsets_consistent;
+mod one_leader;
+mod producer_order;
+mod quorum_election;
+mod quorum_log;
+mod reads_monotonic;
+mod recovery;
 mod replica;
+mod table;
 
 pub use config::{ConsumerFacts, EndOfRun, JudgeConfig, Level, ProducerFacts, TopicFacts};
 pub use coverage::Coverage;
@@ -81,11 +98,161 @@ fn always(_config: &JudgeConfig) -> bool {
 }
 
 /// Every check, in the order of the report.
-pub const CHECKS: &[CheckRow] = &[row(
-    "leader-complete",
-    CheckKind::State,
-    "a new leader has every committed record",
-    "P-2; KIP-101; VK 966 LeaderCompleteness",
-    leader_complete::LeaderComplete::boxed,
-    always,
-)];
+pub const CHECKS: &[CheckRow] = &[
+    row(
+        "acked-writes-durable",
+        CheckKind::History,
+        "what was acknowledged with acks=all is in every later leader's log, at its offset",
+        "H-1, P-13; KIP-101",
+        acked_durable::AckedDurable::boxed,
+        JudgeConfig::promises_durability,
+    ),
+    row(
+        "offsets-consistent",
+        CheckKind::History,
+        "one offset of a partition names one record, for every client and for ever",
+        "H-4, P-14; Jepsen inconsistent-offsets",
+        offsets_consistent::OffsetsConsistent::boxed,
+        always,
+    ),
+    row(
+        "no-duplicates",
+        CheckKind::History,
+        "a record of an idempotent producer is in the log once",
+        "D-4, D-5; KIP-98",
+        no_duplicates::NoDuplicates::boxed,
+        JudgeConfig::promises_no_duplicates,
+    ),
+    row(
+        "producer-order",
+        CheckKind::History,
+        "records of an idempotent producer stand in the order in which they were sent",
+        "H-5; KIP-98",
+        producer_order::ProducerOrder::boxed,
+        JudgeConfig::promises_no_duplicates,
+    ),
+    row(
+        "reads-monotonic",
+        CheckKind::History,
+        "a consumer reads on: no record again, no committed record skipped",
+        "H-3; Jepsen nonmonotonic-poll, poll-skip",
+        reads_monotonic::ReadsMonotonic::boxed,
+        JudgeConfig::has_readers,
+    ),
+    row(
+        "log-matching",
+        CheckKind::State,
+        "equal offset and leader epoch, equal history; equal below high watermarks",
+        "P-5, P-6; KIP-101, KIP-279, KIP-320",
+        log_matching::LogMatching::boxed,
+        always,
+    ),
+    row(
+        "one-leader-per-epoch",
+        CheckKind::State,
+        "one broker at most leads a partition in one leader epoch, the committed one",
+        "P-1; CTL-5",
+        one_leader::OneLeader::boxed,
+        always,
+    ),
+    row(
+        "leader-complete",
+        CheckKind::State,
+        "a new leader has every committed record",
+        "P-2; KIP-101; VK 966 LeaderCompleteness",
+        leader_complete::LeaderComplete::boxed,
+        always,
+    ),
+    row(
+        "candidates-complete",
+        CheckKind::State,
+        "every serving member of the committed ISR has every committed record",
+        "P-3; VK 966 LeaderCandidateCompleteness; HK StrongIsr",
+        candidates_complete::CandidatesComplete::boxed,
+        always,
+    ),
+    row(
+        "high-watermark-on-quorum",
+        CheckKind::State,
+        "nothing is committed that a member of the maximal or the committed ISR lacks, nor below min.insync.replicas",
+        "P-4, P-9; REP-5; KIP-497",
+        high_watermark::HighWatermarkOnQuorum::boxed,
+        always,
+    ),
+    row(
+        "log-bounds",
+        CheckKind::State,
+        "log start <= high watermark <= log end, and logs have no holes",
+        "P-8",
+        log_bounds::LogBounds::boxed,
+        always,
+    ),
+    row(
+        "isr-legal",
+        CheckKind::State,
+        "committed ISRs, leaders and epochs make sense; unclean elections only where enabled",
+        "P-10, P-11; VK ValidControllerState; HK LeaderInIsr",
+        isr_legal::IsrLegal::boxed,
+        always,
+    ),
+    row(
+        "quorum-election-safety",
+        CheckKind::State,
+        "one controller leads an epoch; votes are durable before they are given, one per epoch",
+        "Q-1, Q-2, Q-3; KIP-595",
+        quorum_election::QuorumElectionSafety::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "quorum-log-matching",
+        CheckKind::State,
+        "the metadata log is one; what is committed is on a majority's disks and stays",
+        "Q-4, Q-5, Q-6, Q-7, Q-9; KIP-595",
+        quorum_log::QuorumLogMatching::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "recovery-is-prefix",
+        CheckKind::State,
+        "a log that comes back is a prefix of what it was, with all that was synced; a process crash costs nothing",
+        "D-1; LOG-4",
+        recovery::RecoveryIsPrefix::boxed,
+        always,
+    ),
+    row(
+        "liveness",
+        CheckKind::Liveness,
+        "after heal, within a bound: a controller, leaders, full ISRs, equal logs, no open sends, consumers at the end",
+        "L-P1..L-P7, L-Q1",
+        liveness::Liveness::boxed,
+        always,
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_holds_every_check_that_the_language_knows() {
+        let known: Vec<&str> = scenarios::names::CHECKS.iter().map(|check| check.id).collect();
+        let held: Vec<&str> = CHECKS.iter().map(|row| row.name).collect();
+        assert_eq!(held, known);
+    }
+
+    #[test]
+    fn nothing_happened_means_nothing_is_said() {
+        let judgement = fixture::Paper::new().finish();
+        assert!(judgement.checks.iter().all(|check| check.evaluations == 0 || check.name == "liveness"));
+        assert!(judgement.checks.iter().all(|check| check.result != CheckOutcome::Held));
+    }
+
+    #[test]
+    fn a_check_that_is_off_is_not_applicable() {
+        let mut config = fixture::config();
+        config.levels.insert("log-bounds".to_owned(), Level::Off);
+        let mut paper = fixture::Paper::started(config);
+        paper.high_watermark(0, 0, 3, 2, None);
+        assert_eq!(paper.outcome("log-bounds"), CheckOutcome::NotApplicable);
+    }
+}

@@ -21,8 +21,15 @@ pub struct Replica {
     pub flushed: Offset,
     /// Power failed since the log was last opened.
     pub power: Option<(u64, Instant)>,
+    /// What it held before each cut since it was opened.
+    pub before_cuts: Vec<Chain>,
     /// What the last power loss took, until it is fetched again.
     pub lost: Option<Lost>,
+}
+
+impl Replica {
+    /// Contents remembered from before cuts; more cuts than this between two boots are not told apart.
+    pub const CUTS: usize = 8;
 }
 
 /// Records that one replica lost with its power.
