@@ -124,6 +124,13 @@ impl AckedDurable {
     }
 }
 
+/// What allows the loss: something new, or the loss that began at or below it.
+fn permit(ghost: &Ghost, index: usize, host: HostId, from: Offset) -> Option<Permit> {
+    let log = ghost.log(index);
+    let earlier = || log.floor_permit.clone().filter(|_| log.is_excused(from));
+    budget::permit(ghost, index, host, from).or_else(earlier)
+}
+
 fn extent(lost: &[(Offset, Run)]) -> Option<(Offset, Offset, u64)> {
     let (from, to) = (lost.first()?.0, lost.last()?.1.end);
     Some((from, to, lost.iter().map(|(base, run)| (run.end - base) as u64).sum()))
@@ -159,13 +166,15 @@ impl Check for AckedDurable {
         // After the takeover `committed` ends where the new leader's log parts from it: all below is there.
         let from = log.committed.end();
         let lost = self.take_lost(&log.id.partition, &replica.chain, from);
-        self.tally.evaluations += u64::from(lost.is_empty());
+        let is_promised =
+            self.runs.get(&log.id.partition).is_some_and(|runs| runs.values().any(|run| run.is_promised));
+        self.tally.evaluations += u64::from(is_promised);
         if lost.is_empty() {
             return;
         }
         let permit = match took_over {
             Some(loss) => loss.permit.clone(),
-            None => budget::permit(ghost, index, host, from),
+            None => permit(ghost, index, host, from),
         };
         Self::report(event, ghost, index, host, (lost, permit), found);
     }
@@ -184,8 +193,7 @@ impl Check for AckedDurable {
             let Some(replica) = log.replica(host) else { continue };
             let lost = self.take_lost(&partition, &replica.chain, 0);
             let first = lost.first().map_or(0, |(base, _)| *base);
-            let permit = budget::permit(ghost, index, host, first)
-                .or_else(|| log.floor_permit.clone().filter(|_| log.is_excused(first)));
+            let permit = permit(ghost, index, host, first);
             Self::report(&event, ghost, index, host, (lost, permit), found);
         }
     }

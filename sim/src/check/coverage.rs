@@ -16,9 +16,9 @@ pub struct Coverage {
     pub leader_changes: u64,
     /// Of those, to a leader from outside of the ISR.
     pub unclean_elections: u64,
-    /// Committed ISRs that lost a member.
+    /// Committed ISRs that lost a member (unclean elections left out: they replace it).
     pub isr_shrinks: u64,
-    /// Committed ISRs that gained a member.
+    /// Committed ISRs that gained a member (unclean elections left out).
     pub isr_expands: u64,
     /// Records acknowledged to producers (any `acks` but 0).
     pub acked_records: u64,
@@ -69,15 +69,13 @@ impl Coverage {
     pub(super) fn observe(&mut self, event: &TraceEvent, step: &Step, ghost: &Ghost) {
         match &event.fact {
             Fact::Node(Observation::ControllerActive { epoch, active: true }) => {
-                if self.controller_epochs.insert(*epoch) {
-                    self.controller_elections += 1;
-                }
+                self.controller_elections += u64::from(self.controller_epochs.insert(*epoch));
             }
-            Fact::Node(Observation::Truncated { log, from, to, reason }) => {
-                if !log.is_metadata() && *reason != TruncationReason::Recovery && from > to {
-                    self.truncations += 1;
-                    self.truncated_records += (from - to) as u64;
-                }
+            Fact::Node(Observation::Truncated { log, from, to, reason })
+                if !log.is_metadata() && *reason != TruncationReason::Recovery && from > to =>
+            {
+                self.truncations += 1;
+                self.truncated_records += (from - to) as u64;
             }
             Fact::Client(HistoryEvent::Acked { values, base_offset: Some(_), .. }) => {
                 self.acked_records += values.len() as u64;
@@ -106,7 +104,52 @@ impl Coverage {
         }
         let lost = before.isr.iter().any(|member| !now.isr.contains(member));
         let gained = now.isr.iter().any(|member| !before.isr.contains(member));
-        self.isr_shrinks += u64::from(lost);
-        self.isr_expands += u64::from(gained);
+        if change.election != Election::Unclean {
+            self.isr_shrinks += u64::from(lost);
+            self.isr_expands += u64::from(gained);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::*;
+    use super::*;
+    use crate::plan::HostId;
+
+    #[test]
+    fn every_goal_of_the_language_is_counted() {
+        let coverage = Coverage::default();
+        for goal in scenarios::names::REACH {
+            assert_eq!(coverage.get(goal), Some(0), "{goal}");
+        }
+        assert_eq!(coverage.get("miracles"), None);
+    }
+
+    #[test]
+    fn what_happens_is_counted() {
+        let mut paper = Paper::started(config());
+        paper
+            .write(0, &[1, 2], batch(0, 2, 0, 1))
+            .commit(0, 0, 0, 2)
+            .ack(0, values(1..3))
+            .poll(0, values(1..3));
+        paper.elect(Some(0), 0, &[0]).elect(Some(1), 1, &[1]).elect(Some(1), 1, &[1, 2]);
+        paper
+            .cut(0, 2, 0)
+            .crash(0, CrashMode::Power)
+            .crash(2, CrashMode::Process)
+            .world(1, WorldFact::Paused);
+        let fired = WorldFact::FaultFired {
+            id: "f".to_owned(),
+            n: 1,
+            kind: "partition".to_owned(),
+            what: String::new(),
+            targets: vec![HostId(0)],
+        };
+        paper.fact(None, Fact::World(fired));
+        let coverage = paper.finish().coverage;
+        let got: Vec<u64> = coverage.all().into_iter().map(|(_, count)| count).collect();
+        assert_eq!(got, [1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 2], "{:?}", coverage.all());
     }
 }

@@ -108,7 +108,7 @@ pub struct Ghost {
     logs: Vec<LogGhost>,
     index: BTreeMap<LogId, usize>,
     newest: BTreeMap<TopicPartition, usize>,
-    applied: Option<(Offset, HostId)>,
+    applied: Option<Offset>,
     controller: Option<(LeaderEpoch, HostId)>,
     story: VecDeque<(Option<usize>, EvidenceStep)>,
 }
@@ -315,10 +315,11 @@ impl Ghost {
                 }
             }
             Observation::MetadataCommitted { offset, fact } => {
-                if self.applied.is_some_and(|(last, by)| *offset < last || (*offset == last && by != host)) {
+                // Every controller says it, and says it again after a restart: the first one counts.
+                if self.applied.is_some_and(|last| *offset <= last) {
                     return;
                 }
-                self.applied = Some((*offset, host));
+                self.applied = Some(*offset);
                 step.is_first = true;
                 self.metadata(event, fact, step);
             }
@@ -463,19 +464,24 @@ impl Ghost {
         let is_newest = epoch == log.newest_epoch && log.leaders.get(&epoch).copied() == self.node_of(host);
         let Some(replica) = log.replica(host).filter(|_| is_newest) else { return };
         step.took_over = Some(None);
-        if replica.chain.contains(&log.committed) {
+        let has_all = replica.chain.contains(&log.committed);
+        if has_all && log.unclean.is_none() {
             return;
         }
-        let (from, to) = (replica.chain.common_end(&log.committed), log.committed.end());
+        let to = log.committed.end();
+        let from = if has_all { to } else { replica.chain.common_end(&log.committed) };
         let permit = budget::permit(self, index, host, from);
         let log = &mut self.logs[index];
-        // One cause, one report: from here on the new leader's log is what counts.
+        // One cause, one report: from here on the new leader's log is what counts. The old leader of an unclean election
+        // may go on with a history of its own even if nothing is lost so far.
         log.committed.truncate(from);
         log.floor = Some(log.floor.map_or(from, |floor| floor.min(from)));
         if log.floor_permit.is_none() {
             log.floor_permit.clone_from(&permit);
         }
-        step.took_over = Some(Some(Loss { log: index, host, epoch, from, to, permit }));
+        if !has_all {
+            step.took_over = Some(Some(Loss { log: index, host, epoch, from, to, permit }));
+        }
     }
 
     fn metadata(&mut self, event: &TraceEvent, fact: &MetadataFact, step: &mut Step) {

@@ -12,6 +12,9 @@ use crate::history::{Acks, HistoryEvent, Value};
 use crate::plan::HostId;
 use crate::trace::{Fact, TraceEvent, WorldFact};
 
+/// Producer number to its highest offset and the record there.
+type Newest = BTreeMap<u32, (Offset, u64)>;
+
 /// Per partition and idempotent producer, higher offsets hold later records, in what was acknowledged (`acks=all`) and in
 /// what each consumer reads. Source: H-5, KIP-98, `max.in.flight.requests.per.connection` <= 5.
 #[derive(Debug, Default)]
@@ -19,7 +22,7 @@ pub struct ProducerOrder {
     tally: Tally,
     idempotent: BTreeSet<u32>,
     /// The highest offset known of a producer, from acknowledgements (`None`) or from one consumer's reading.
-    last: BTreeMap<(Option<HostId>, TopicPartition), BTreeMap<u32, (Offset, u64)>>,
+    last: BTreeMap<(Option<HostId>, TopicPartition), Newest>,
 }
 
 impl ProducerOrder {
