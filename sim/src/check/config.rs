@@ -35,7 +35,7 @@ pub struct TopicFacts {
 /// What a producer was promised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProducerFacts {
-    /// Its number, as in [`crate::history::Value::producer`].
+    /// Its number in the plan, as in [`crate::history::Value::load`].
     pub number: u32,
     /// Where it runs.
     pub host: HostId,

@@ -40,8 +40,11 @@ pub fn partition() -> TopicPartition {
     TopicPartition::new("orders", 0)
 }
 
+/// The producer number of the fixture's load 1, third incarnation: checks must tell the two numbers apart.
+pub const PRODUCER_NUMBER: u32 = Value::INCARNATIONS + 2;
+
 pub fn values(range: std::ops::Range<u64>) -> Vec<Value> {
-    range.map(|n| Value::new(1, n)).collect()
+    range.map(|n| Value::new(PRODUCER_NUMBER, n)).collect()
 }
 
 pub fn config() -> JudgeConfig {

@@ -574,6 +574,8 @@ impl Ghost {
                 (host.is_up, host.is_paused, host.incarnation) = (true, false, *incarnation);
                 self.tell(event, None, format!("{} starts", self.name(id)));
             }
+            // The end of the run stops everybody: what is judged at the end is the state before.
+            WorldFact::Stopped { kind: StopKind::End } => {}
             WorldFact::Stopped { kind } => {
                 (host.is_up, host.is_paused) = (false, false);
                 host.was_halted = matches!(kind, StopKind::Halt { .. });
@@ -587,9 +589,7 @@ impl Ghost {
                         }
                     }
                 }
-                if *kind != StopKind::End {
-                    self.tell(event, None, format!("{} stops: {}", self.name(id), stop_words(kind)));
-                }
+                self.tell(event, None, format!("{} stops: {}", self.name(id), stop_words(kind)));
             }
             WorldFact::Paused => host.is_paused = true,
             WorldFact::Resumed => host.is_paused = false,

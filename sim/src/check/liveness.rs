@@ -11,7 +11,7 @@ use super::judge::{Check, Tally};
 use super::replica::LogGhost;
 use crate::history::HistoryEvent;
 use crate::plan::HostId;
-use crate::trace::{Fact, TraceEvent, WorldFact};
+use crate::trace::{Fact, StopKind, TraceEvent, WorldFact};
 
 /// At the end of the settle phase there is an active controller, every partition has a running leader, its ISR is all
 /// replicas that run, their logs end alike, every record sent was acknowledged or given up, and consumers have read
@@ -125,7 +125,7 @@ impl Check for Liveness {
             Fact::Client(HistoryEvent::CaughtUp { partition, offset }) => {
                 self.read.insert((host, partition.clone()), *offset);
             }
-            Fact::World(WorldFact::Stopped { .. }) => {
+            Fact::World(WorldFact::Stopped { kind }) if *kind != StopKind::End => {
                 self.waiting.remove(&host);
                 self.read.retain(|(reader, _), _| *reader != host);
             }

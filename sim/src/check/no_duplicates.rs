@@ -1,6 +1,6 @@
 //! no-duplicates (D-4, D-5): an idempotent producer's record is in the log once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker::ids::{Offset, ProducerEpoch, ProducerId, TopicPartition};
 use broker::trace::{AppendRole, BatchFact, Observation};
@@ -48,6 +48,8 @@ impl Sequence {
 pub struct NoDuplicates {
     tally: Tally,
     sequences: BTreeMap<(usize, HostId), BTreeMap<ProducerId, Sequence>>,
+    /// The loads whose producers are idempotent.
+    idempotent: BTreeSet<u32>,
     /// Per idempotent producer: record number to partition (upper 16 bits) and offset.
     places: BTreeMap<u32, Table>,
     partitions: Vec<TopicPartition>,
@@ -59,8 +61,8 @@ impl NoDuplicates {
     /// The check, before anything happened.
     pub fn boxed(config: &JudgeConfig) -> Box<dyn Check> {
         let idempotent = config.producers.iter().filter(|producer| producer.is_idempotent);
-        let places = idempotent.map(|producer| (producer.number, Table::default())).collect();
-        Box::new(NoDuplicates { places, ..NoDuplicates::default() })
+        let idempotent = idempotent.map(|producer| producer.number).collect();
+        Box::new(NoDuplicates { idempotent, ..NoDuplicates::default() })
     }
 
     fn appended(&mut self, log: usize, host: HostId, role: AppendRole, batch: &BatchFact) -> Option<String> {
@@ -124,7 +126,10 @@ impl NoDuplicates {
         });
         let log = ghost.log_of(partition);
         for (offset, value) in records {
-            let Some(places) = self.places.get_mut(&value.producer()) else { continue };
+            if !self.idempotent.contains(&value.load()) {
+                continue;
+            }
+            let places = self.places.entry(value.producer()).or_default();
             self.tally.examined += 1;
             let place = ((number as u64) << Self::OFFSET_BITS) | offset as u64;
             let Some(old) = places.set(value.n(), place) else { continue };

@@ -45,7 +45,7 @@ impl ProducerOrder {
         let log = ghost.log_of(partition);
         let last = self.last.entry((reader, partition.clone())).or_default();
         for (offset, value) in records {
-            if !self.idempotent.contains(&value.producer()) {
+            if !self.idempotent.contains(&value.load()) {
                 continue;
             }
             self.tally.examined += 1;

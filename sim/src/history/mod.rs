@@ -13,19 +13,35 @@
 
 use broker::ids::{Offset, TopicPartition};
 
-/// The identity of one record: producer number in the upper 24 bits, its own counter in the lower 40.
+/// The identity of one record: producer number in the upper 24 bits, its own counter in the lower 40. The producer number
+/// is the load's number in the plan times [`Value::INCARNATIONS`] plus its incarnation: a producer that is killed and
+/// started again is another producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Value(pub u64);
 
 impl Value {
     const COUNTER_BITS: u32 = 40;
 
+    /// Incarnations of one load that have producer numbers of their own.
+    pub const INCARNATIONS: u32 = 64;
+
+    /// The producer number of one incarnation of the load with this number in the plan; `None` if it does not fit.
+    pub fn producer_number(load: u32, incarnation: u32) -> Option<u32> {
+        let number = load.checked_mul(Self::INCARNATIONS)?.checked_add(incarnation)?;
+        (incarnation < Self::INCARNATIONS && number < 1 << (64 - Self::COUNTER_BITS)).then_some(number)
+    }
+
+    /// The number in the plan of the load that sent it, whatever the incarnation.
+    pub fn load(self) -> u32 {
+        self.producer() / Self::INCARNATIONS
+    }
+
     /// The `n`-th record of producer number `producer`.
     pub fn new(producer: u32, n: u64) -> Value {
         Value((u64::from(producer) << Self::COUNTER_BITS) | n)
     }
 
-    /// The producer's number.
+    /// The producer's number: another one for each incarnation.
     pub fn producer(self) -> u32 {
         (self.0 >> Self::COUNTER_BITS) as u32
     }

@@ -45,14 +45,10 @@ pub struct ProduceLoad {
 }
 
 impl ProduceLoad {
-    /// Incarnations of one load that have numbers of their own.
-    pub const INCARNATIONS: u32 = 64;
-
-    /// The producer number in the values of one incarnation: `number * 64 + incarnation`, so that no two producers of a
-    /// run, dead or alive, hand over the same value. `None` if it does not fit into a [`Value`].
+    /// The producer number in the values of one incarnation, so that no two producers of a run, dead or alive, hand over
+    /// the same value. `None` if it does not fit into a [`Value`].
     pub fn producer_number(&self, incarnation: u32) -> Option<u32> {
-        let number = self.number.checked_mul(Self::INCARNATIONS)?.checked_add(incarnation)?;
-        (incarnation < Self::INCARNATIONS && number < 1 << 24).then_some(number)
+        Value::producer_number(self.number, incarnation)
     }
 }
 
