@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use broker::ids::NodeId;
 
 use crate::history::Acks;
-use crate::plan::{HostId, HostKind, Plan};
+use crate::plan::{HostId, HostKind};
 
 /// What a failed check does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -73,58 +73,7 @@ pub struct JudgeConfig {
     pub consumers: Vec<ConsumerFacts>,
 }
 
-impl From<scenarios::model::Level> for Level {
-    fn from(level: scenarios::model::Level) -> Level {
-        match level {
-            scenarios::model::Level::Error => Level::Error,
-            scenarios::model::Level::Warn => Level::Warn,
-            scenarios::model::Level::Off => Level::Off,
-        }
-    }
-}
-
 impl JudgeConfig {
-    /// What a plan promises. Configs that it leaves out have Kafka's defaults.
-    pub fn of(plan: &Plan) -> JudgeConfig {
-        let levels = super::CHECKS.iter().map(|row| (row.name.to_owned(), plan.level(row.name).into()));
-        let broker = plan.brokers().first().and_then(|host| plan.hosts.get(host.0 as usize));
-        let topics = plan.topics.iter().map(|topic| {
-            let get = |name: &str| {
-                topic.config.get(name).or_else(|| broker.and_then(|broker| broker.config.get(name)))
-            };
-            let facts = TopicFacts {
-                unclean_elections: get("unclean.leader.election.enable").is_some_and(|value| value == "true"),
-                min_isr: get("min.insync.replicas").and_then(|value| value.parse().ok()).unwrap_or(1),
-                replication_factor: topic.replication_factor,
-                partitions: topic.partitions,
-            };
-            (topic.name.clone(), facts)
-        });
-        let producers = plan.producers.iter().map(|producer| {
-            let acks = match producer.config.get("acks").map(String::as_str) {
-                Some("0") => Acks::None,
-                Some("1") => Acks::Leader,
-                _ => Acks::All,
-            };
-            let is_enabled = producer.config.get("enable.idempotence").is_none_or(|value| value == "true");
-            let (number, host, topic) = (producer.number, producer.host, producer.topic.clone());
-            // Kafka's producer turns idempotence off by itself where acks rule it out.
-            ProducerFacts { number, host, topic, acks, is_idempotent: is_enabled && acks == Acks::All }
-        });
-        let consumers = plan.consumers.iter().map(|consumer| ConsumerFacts {
-            host: consumer.host,
-            topic: consumer.topic.clone(),
-            partitions: consumer.partitions.clone(),
-        });
-        JudgeConfig {
-            hosts: plan.hosts.iter().map(|host| host.kind.clone()).collect(),
-            levels: levels.collect(),
-            topics: topics.collect(),
-            producers: producers.collect(),
-            consumers: consumers.collect(),
-        }
-    }
-
     /// Level of a check.
     pub fn level(&self, check: &str) -> Level {
         self.levels.get(check).copied().unwrap_or_default()

@@ -197,6 +197,15 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_the_run_itself_stops_nobody() {
+        let mut paper = rested();
+        for host in 0..=CONSUMER {
+            paper.world(host, WorldFact::Stopped { kind: StopKind::End });
+        }
+        assert_eq!(paper.outcome("liveness"), CheckOutcome::Held);
+    }
+
+    #[test]
     fn l_everything_left_open_is_rejected() {
         let broken: [(&str, fn(&mut Paper)); 6] = [
             ("no running leader", |paper| {

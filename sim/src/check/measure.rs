@@ -11,7 +11,7 @@ use super::failover::{ControllerElection, Failover, IsrChange, Measurements, Win
 use super::ghost::{Ghost, PartitionStep, Step};
 use crate::history::{Acks, HistoryEvent};
 use crate::plan::HostId;
-use crate::trace::{Fact, TraceEvent, WorldFact};
+use crate::trace::{Fact, StopKind, TraceEvent, WorldFact};
 
 /// What is under way on one partition.
 #[derive(Debug, Clone, Default)]
@@ -40,7 +40,9 @@ impl Meter {
         match (&event.fact, event.host) {
             (Fact::Node(observation), Some(host)) => self.node(event, host, observation, step, ghost),
             (Fact::Client(fact), _) => self.client(event.at, fact),
-            (Fact::World(WorldFact::Stopped { .. }), Some(host)) => self.stopped(event.at, host, ghost),
+            (Fact::World(WorldFact::Stopped { kind }), Some(host)) if *kind != StopKind::End => {
+                self.stopped(event.at, host, ghost)
+            }
             _ => {}
         }
     }
