@@ -4,7 +4,11 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, ApiVersionsResponse, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
+use super::wary::{Layout, WaryBytes};
 use super::{ErrorCode, Request, Response, versions};
+
+/// Requests with this header version keep their lengths in varints, and so do their answers (KIP-482).
+const FLEXIBLE_HEADER: i16 = 2;
 
 /// Why bytes are not a frame of ours. The connection that carried them is closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +55,24 @@ fn strip_length(mut frame: Bytes) -> Result<Bytes, WireError> {
     Ok(frame)
 }
 
+/// Decodes a message without trusting its lengths. Returns how many bytes were left over, too.
+fn decode_body<M>(
+    api_key: ApiKey,
+    version: i16,
+    body: Bytes,
+    decode: impl Fn(&mut WaryBytes) -> Result<M, WireError>,
+) -> Result<(M, usize), WireError> {
+    let layout = if api_key.request_header_version(version) >= FLEXIBLE_HEADER {
+        Layout::Flexible
+    } else {
+        decode(&mut WaryBytes::new(body.clone(), Layout::PlainTrial))?;
+        Layout::PlainTried
+    };
+    let mut body = WaryBytes::new(body, layout);
+    let message = decode(&mut body)?;
+    Ok((message, body.remaining()))
+}
+
 /// Reads a request frame. Records and strings of the result are slices of `frame`. Errors: see [`WireError`].
 pub fn decode_request(frame: Bytes) -> Result<(RequestHead, Request), WireError> {
     let mut body = strip_length(frame)?;
@@ -67,9 +89,11 @@ pub fn decode_request(frame: Bytes) -> Result<(RequestHead, Request), WireError>
     }
     let header = RequestHeader::decode(&mut body, api_key.request_header_version(version))
         .map_err(|e| WireError::Malformed(e.to_string()))?;
-    let request = Request::decode(api_key, version, &mut body).ok_or(WireError::UnknownApi(key))??;
-    if body.has_remaining() {
-        return Err(WireError::Malformed(format!("{} bytes too many", body.len())));
+    let (request, rest) = decode_body(api_key, version, body, |body| {
+        Request::decode(api_key, version, body).ok_or(WireError::UnknownApi(key))?
+    })?;
+    if rest > 0 {
+        return Err(WireError::Malformed(format!("{rest} bytes too many")));
     }
     let head = RequestHead { api_key, api_version: version, correlation_id, client_id: header.client_id };
     Ok((head, request))
@@ -114,7 +138,7 @@ pub fn decode_response(api_key: ApiKey, version: i16, frame: Bytes) -> Result<(i
     let mut body = strip_length(frame)?;
     let header = ResponseHeader::decode(&mut body, api_key.response_header_version(version))
         .map_err(|e| WireError::Malformed(e.to_string()))?;
-    let response = Response::decode(api_key, version, &mut body)?;
+    let (response, _) = decode_body(api_key, version, body, |body| Response::decode(api_key, version, body))?;
     Ok((header.correlation_id, response))
 }
 
@@ -163,6 +187,36 @@ mod tests {
                 bytes[..4].copy_from_slice(&length.to_be_bytes());
             }
             assert!(decode_request(bytes.freeze()).is_err(), "relabelled cut at {cut}");
+        }
+    }
+
+    /// Without the guard this asks for hundreds of gigabytes, and the process ends.
+    #[test]
+    fn an_announced_array_that_is_not_there_is_malformed_and_costs_nothing() {
+        for version in [4, 9] {
+            let frame = encode_request(&MetadataRequest::default().into(), version, 1, &client()).unwrap();
+            // The array is the first field; 4 bytes and a flag follow its start in both layouts.
+            let at = frame.len() - 5;
+            let mut bytes = BytesMut::from(&frame[..at]);
+            match version {
+                4 => bytes.put_i32(i32::MAX),
+                _ => bytes.put_slice(&[0xff, 0xff, 0xff, 0xff, 0x0f]),
+            }
+            bytes.put_slice(&frame[at + if version == 4 { 4 } else { 1 }..]);
+            let result = decode_request(seal(bytes));
+            assert!(matches!(result, Err(WireError::Malformed(_))), "v{version}: {result:?}");
+        }
+    }
+
+    #[test]
+    fn large_numbers_that_are_no_lengths_survive_in_every_layout() {
+        use kafka_protocol::messages::FetchRequest;
+        let (min, max) = versions(ApiKey::Fetch).unwrap();
+        for version in min..=max {
+            let request = FetchRequest::default().with_max_bytes(i32::MAX).with_max_wait_ms(1 << 20);
+            let frame = encode_request(&request.clone().into(), version, 7, &client()).unwrap();
+            let (_, Request::Fetch(decoded)) = decode_request(frame).unwrap() else { panic!("Fetch") };
+            assert_eq!((decoded.max_bytes, decoded.max_wait_ms), (i32::MAX, 1 << 20), "v{version}");
         }
     }
 

@@ -8,9 +8,11 @@
 //! | [`Request`], [`Response`] | one variant per API that exists here |
 //! | [`decode_request`], [`encode_response`] | the server's side |
 //! | [`encode_request`], [`decode_response`] | the client's side |
+//! | `wary.rs` | lengths that lie cost no memory |
 //! | [`SUPPORTED`] | API keys and version ranges, as ApiVersions answers them |
 
 mod frame;
+mod wary;
 
 pub use frame::{
     RequestHead, WireError, decode_request, decode_response, encode_request, encode_response,
@@ -21,7 +23,6 @@ pub use kafka_protocol::messages;
 pub use kafka_protocol::messages::ApiKey;
 pub use kafka_protocol::protocol::StrBytes;
 
-use bytes::Bytes;
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, Message};
 
@@ -61,7 +62,7 @@ macro_rules! apis {
             /// Which API this is.
             pub fn api_key(&self) -> ApiKey { match self { $(Request::$name(_) => ApiKey::$name),+ } }
 
-            pub(super) fn decode(api_key: ApiKey, version: i16, body: &mut Bytes) -> Option<Result<Request, WireError>> {
+            fn decode(api_key: ApiKey, version: i16, body: &mut wary::WaryBytes) -> Option<Result<Request, WireError>> {
                 match api_key {
                     $(ApiKey::$name => Some($request::decode(body, version)
                         .map(|m| Request::$name(Box::new(m)))
@@ -84,7 +85,7 @@ macro_rules! apis {
             /// Which API this is.
             pub fn api_key(&self) -> ApiKey { match self { $(Response::$name(_) => ApiKey::$name),+ } }
 
-            pub(super) fn decode(api_key: ApiKey, version: i16, body: &mut Bytes) -> Result<Response, WireError> {
+            fn decode(api_key: ApiKey, version: i16, body: &mut wary::WaryBytes) -> Result<Response, WireError> {
                 match api_key {
                     $(ApiKey::$name => $response::decode(body, version)
                         .map(|m| Response::$name(Box::new(m)))

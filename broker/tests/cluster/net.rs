@@ -1,6 +1,6 @@
 //! A toy network of whole nodes: fixed latency, in order, disks that sync at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use broker::config::{BrokerConfig, NodeConfig};
@@ -42,7 +42,9 @@ pub struct Cluster {
     /// Each end of a connection knows the other end.
     peers: BTreeMap<End, End>,
     next_incoming: u64,
-    answers: BTreeMap<ConnectionId, Bytes>,
+    pub answers: BTreeMap<ConnectionId, Bytes>,
+    /// Client connections that the other side closed.
+    pub closed: BTreeSet<ConnectionId>,
     next_client_connection: u64,
     active: Option<NodeId>,
     halted: Vec<NodeId>,
@@ -63,6 +65,7 @@ impl Cluster {
             peers: BTreeMap::new(),
             next_incoming: 0,
             answers: BTreeMap::new(),
+            closed: BTreeSet::new(),
             next_client_connection: 0,
             active: None,
             halted: Vec::new(),
@@ -167,8 +170,14 @@ impl Cluster {
 
     fn deliver(&mut self, to: NodeId, input: Input) {
         if to == CLIENT {
-            if let Input::FrameReceived { connection, frame } = input {
-                self.answers.insert(connection, frame);
+            match input {
+                Input::FrameReceived { connection, frame } => {
+                    self.answers.insert(connection, frame);
+                }
+                Input::ConnectionClosed { connection } => {
+                    self.closed.insert(connection);
+                }
+                _ => {}
             }
             return;
         }
@@ -231,19 +240,39 @@ impl Cluster {
 
     /// Asks a broker over a connection of its own and runs the cluster until the answer is there (at most 40 s).
     pub fn ask(&mut self, broker: NodeId, request: Request) -> Option<Response> {
-        self.next_client_connection += 1;
-        let connection = ConnectionId::outgoing(self.next_client_connection);
-        let host = self.processes[&broker].config.host.clone();
-        self.connect((CLIENT, connection), &Address::new(host, Listener::Client.port()));
+        let connection = self.dial(broker, Listener::Client);
         let api_key = request.api_key();
         let (_, version) = wire::versions(api_key)?;
         let frame = wire::encode_request(&request, version, 1, &StrBytes::from_static_str("test")).ok()?;
-        let &(node, other) = self.peers.get(&(CLIENT, connection))?;
-        self.post(node, LATENCY * 3, Input::FrameReceived { connection: other, frame });
-        let until = self.now + Duration::from_secs(40);
-        while !self.answers.contains_key(&connection) && self.advance(until) {}
-        let answer = self.answers.remove(&connection)?;
+        self.send(connection, frame);
+        let answer = self.answer(connection, Duration::from_secs(40))?;
         Some(wire::decode_response(api_key, version, answer).ok()?.1)
+    }
+
+    /// Opens a client's connection.
+    pub fn dial(&mut self, node: NodeId, listener: Listener) -> ConnectionId {
+        self.next_client_connection += 1;
+        let connection = ConnectionId::outgoing(self.next_client_connection);
+        let host = self.processes[&node].config.host.clone();
+        self.connect((CLIENT, connection), &Address::new(host, listener.port()));
+        connection
+    }
+
+    /// Sends bytes over a client's connection, whatever they are.
+    pub fn send(&mut self, connection: ConnectionId, frame: Bytes) {
+        if let Some(&(node, other)) = self.peers.get(&(CLIENT, connection)) {
+            self.post(node, LATENCY * 3, Input::FrameReceived { connection: other, frame });
+        }
+    }
+
+    /// Runs the cluster until a client's connection has an answer or is closed, or patience ends.
+    pub fn answer(&mut self, connection: ConnectionId, patience: Duration) -> Option<Bytes> {
+        let until = self.now + patience;
+        let is_over = |cluster: &Cluster| {
+            cluster.answers.contains_key(&connection) || cluster.closed.contains(&connection)
+        };
+        while !is_over(self) && self.advance(until) {}
+        self.answers.remove(&connection)
     }
 
     pub fn topic_id(&mut self, broker: NodeId, topic: &str) -> TopicId {
