@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-/// Why the process ends. When several apply, the first of `INTERNAL > NONDETERMINISM > UNEXPECTED > INCONCLUSIVE` wins;
-/// an interruption is reported as such only if nothing worse was found.
+/// Why the process ends. When several apply, the first of `INTERNAL > NONDETERMINISM > UNEXPECTED > INCONCLUSIVE` wins. An
+/// interruption outweighs what the runs so far found: a part of a suite is no verdict on the suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     /// Everything as expected.
@@ -128,6 +128,19 @@ mod tests {
         assert_eq!(Exit::Nondeterminism.and(Exit::Unexpected), Exit::Nondeterminism);
         assert_eq!(Exit::Internal.and(Exit::Nondeterminism), Exit::Internal);
         assert_eq!(Exit::AsExpected.and(Exit::AsExpected), Exit::AsExpected);
+    }
+
+    #[test]
+    fn an_interrupted_suite_has_no_verdict() {
+        assert_eq!(Exit::Unexpected.and(Exit::Interrupted), Exit::Interrupted);
+        assert_eq!(Exit::Interrupted.and(Exit::Internal), Exit::Internal);
+    }
+
+    #[test]
+    fn what_no_report_should_hold_is_an_internal_error() {
+        assert_eq!(Exit::of_code(3), Exit::Nondeterminism);
+        assert_eq!(Exit::of_code(70), Exit::Internal);
+        assert_eq!(Exit::of_code(99), Exit::Internal);
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! | `work.rs` | [`work::Batch`]: runs plans on workers, writes each report |
 //! | `run.rs`, `suite.rs`, `replay.rs` | the commands that run something |
 //! | `trace.rs` | one line per fact |
-//! | `list/` | what exists, as tables and as JSON |
+//! | `list.rs` | what exists, as tables and as JSON |
 //! | `bench/` | figures per CPU-second |
 //! | `progress.rs` | how far it is, on standard error |
 //! | `screen.rs` | standard output, colours |
@@ -21,6 +21,7 @@
 //! | `stopwatch.rs` | wall and CPU time, for what stands beside a report |
 
 pub mod args;
+mod bench;
 pub mod exit;
 mod failure;
 mod interrupt;
@@ -87,7 +88,7 @@ fn obey(command: &Command, screen: &Screen) -> Result<Exit, Failure> {
         Command::Replay(args) => replay::replay(args, screen),
         Command::List(args) => list::list(args, screen),
         Command::Schema(args) => schema(args.what, screen),
-        Command::Bench(_) => Err(Failure::new(Exit::Internal, "the bench is not there yet")),
+        Command::Bench(args) => bench::bench(args, screen),
     }
 }
 

@@ -1,24 +1,21 @@
 //! Wall and CPU time, for what stands beside a report. Nothing of it goes into one.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "outside of any simulation: wall time for run-meta.json and progress"
+)]
+
 use cpu_time::ProcessTime;
 
 /// Measures from its start.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch {
-    #[expect(
-        clippy::disallowed_types,
-        reason = "outside of any simulation: wall time for run-meta.json and progress"
-    )]
     wall: std::time::Instant,
     cpu: ProcessTime,
 }
 
 impl Stopwatch {
     /// Starts now.
-    #[expect(
-        clippy::disallowed_types,
-        reason = "outside of any simulation: wall time for run-meta.json and progress"
-    )]
     pub fn start() -> Stopwatch {
         Stopwatch { wall: std::time::Instant::now(), cpu: ProcessTime::now() }
     }

@@ -1,1 +1,198 @@
-//! One line per fact.
+//! One line per fact: event, time, node, what.
+
+use broker::ids::NodeId;
+use broker::trace::{BatchFact, Election, MetadataFact, Observation, PartitionFact, QuorumRole};
+
+use super::args::TraceLevel;
+use crate::history::{Acks, HistoryEvent};
+use crate::plan::{HostId, Plan};
+use crate::trace::{CrashMode, Fact, StopKind, TraceEvent, WorldFact};
+
+/// The line of a fact; `None` if this much trace does not show it.
+pub fn line(plan: &Plan, event: &TraceEvent, level: TraceLevel) -> Option<String> {
+    let (from, what) = match &event.fact {
+        Fact::World(fact) => world(plan, fact),
+        Fact::Node(fact) => node(fact),
+        Fact::Client(fact) => client(fact),
+    };
+    let host = event.host.map_or("world", |host| plan.host_name(host));
+    let time = reports::time::seconds(event.at.0);
+    (from <= level).then(|| format!("{:>9} {time:>11}  {host:<14} {what}\n", event.event))
+}
+
+use TraceLevel::{Debug, Info};
+
+fn world(plan: &Plan, fact: &WorldFact) -> (TraceLevel, String) {
+    let names =
+        |hosts: &[HostId]| hosts.iter().map(|host| plan.host_name(*host)).collect::<Vec<_>>().join(", ");
+    let what = match fact {
+        WorldFact::Started { incarnation: 0 } => return (Debug, "boots".to_owned()),
+        WorldFact::Started { incarnation } => format!("boots again ({incarnation})"),
+        WorldFact::Stopped { kind: StopKind::End } => return (Debug, "ends with the run".to_owned()),
+        WorldFact::Stopped { kind: StopKind::Crash(CrashMode::Process) } => "crash, process".to_owned(),
+        WorldFact::Stopped { kind: StopKind::Crash(CrashMode::Power) } => "crash, power".to_owned(),
+        WorldFact::Stopped { kind: StopKind::Halt { reason } } => format!("halts: {reason}"),
+        WorldFact::Stopped { kind: StopKind::Panic { message } } => format!("PANIC: {message}"),
+        WorldFact::DiskLost { bytes, entries } => {
+            format!("disk lost {bytes} unsynced bytes and {entries} directory entries")
+        }
+        WorldFact::Paused => "paused".to_owned(),
+        WorldFact::Resumed => "resumed".to_owned(),
+        WorldFact::FaultFired { id, n, what, targets, .. } => {
+            format!("FAULT {id}#{n}: {what} [{}]", names(targets))
+        }
+        WorldFact::FaultHealed { id, n } => format!("fault {id}#{n} is over"),
+        WorldFact::PhaseStarted { name } => format!("phase {name}"),
+    };
+    (Info, what)
+}
+
+fn node(fact: &Observation) -> (TraceLevel, String) {
+    match fact {
+        Observation::LogOpened { log, log_start, log_end, high_watermark, .. } => {
+            (Debug, format!("{log} opened: {log_start}..{log_end} hw {high_watermark}"))
+        }
+        Observation::LogCreated { log } => (Debug, format!("{log} created")),
+        Observation::LogDeleted { log } => (Debug, format!("{log} deleted")),
+        Observation::Appended { log, role, batch } => {
+            (Debug, format!("{log} append {role:?} {}", short(batch)))
+        }
+        Observation::Truncated { log, from, to, reason } => {
+            (Info, format!("{log} truncated {from} -> {to} ({reason:?})"))
+        }
+        Observation::Flushed { log, up_to } => (Debug, format!("{log} durable up to {up_to}")),
+        Observation::HighWatermark { log, from, to, log_end, leader, .. } => {
+            let role = if leader.is_some() { "leader" } else { "follower" };
+            (Debug, format!("{log} hw {from} -> {to} leo {log_end} ({role})"))
+        }
+        Observation::BecameLeader { log, leader_epoch, partition_epoch, epoch_start } => (
+            Info,
+            format!(
+                "{log} leads: epoch {leader_epoch} from {epoch_start}, partition epoch {partition_epoch}"
+            ),
+        ),
+        Observation::BecameFollower { log, leader_epoch, leader } => {
+            let leader = leader.map_or("nobody".to_owned(), |NodeId(id)| id.to_string());
+            (Info, format!("{log} follows {leader}: epoch {leader_epoch}"))
+        }
+        Observation::IsrProposed { log, from, to, .. } => {
+            (Info, format!("{log} asks for isr {} -> {}", ids(from), ids(to)))
+        }
+        Observation::IsrCommitted { log, partition_epoch, isr, .. } => {
+            (Info, format!("{log} knows isr {} partition epoch {partition_epoch}", ids(isr)))
+        }
+        Observation::QuorumRoleChanged { epoch, role, leader } => {
+            let leader = leader.map_or(String::new(), |NodeId(id)| format!(", leader {id}"));
+            // Everybody follows somebody: only what changes the quorum is worth a line.
+            let level = if *role == QuorumRole::Follower { Debug } else { Info };
+            (level, format!("quorum: {role:?} epoch {epoch}{leader}"))
+        }
+        Observation::QuorumStatePersisted { epoch, voted_for, .. } => {
+            let vote = voted_for.map_or(String::new(), |NodeId(id)| format!(", vote for {id}"));
+            (Debug, format!("quorum: epoch {epoch}{vote} durable"))
+        }
+        Observation::VoteGranted { epoch, candidate } => {
+            (Info, format!("quorum: votes for {candidate} epoch {epoch}"))
+        }
+        Observation::ControllerActive { epoch, active } => (
+            Info,
+            format!("controller {} epoch {epoch}", if *active { "active" } else { "no longer active" }),
+        ),
+        Observation::MetadataCommitted { offset, fact } => metadata(*offset, fact),
+        Observation::BrokerState { state } => (Info, format!("broker {state}")),
+    }
+}
+
+/// Each controller applies each record; the lines say so, with the offset in the metadata log.
+fn metadata(offset: i64, fact: &MetadataFact) -> (TraceLevel, String) {
+    let what = match fact {
+        MetadataFact::BrokerRegistered { broker, broker_epoch } => {
+            format!("broker {broker} registered, epoch {broker_epoch}")
+        }
+        MetadataFact::BrokerUnregistered { broker } => format!("broker {broker} unregistered"),
+        MetadataFact::BrokerFenced { broker } => format!("broker {broker} fenced"),
+        MetadataFact::BrokerUnfenced { broker } => format!("broker {broker} unfenced"),
+        MetadataFact::TopicCreated { topic, .. } => format!("topic {topic} created"),
+        MetadataFact::TopicDeleted { topic, .. } => format!("topic {topic} deleted"),
+        MetadataFact::PartitionChanged { log, election, state } => {
+            let word = match election {
+                Election::None => "",
+                Election::Clean => "elected ",
+                Election::Unclean => "UNCLEAN ",
+            };
+            format!("{log} {word}{}", partition(state))
+        }
+        MetadataFact::ProducerIdsAllocated { broker, first, size } => {
+            return (Debug, format!("@{offset} producer ids {first}+{size} for broker {broker}"));
+        }
+    };
+    (Info, format!("@{offset} {what}"))
+}
+
+fn partition(state: &PartitionFact) -> String {
+    let leader = state.leader.map_or("none".to_owned(), |NodeId(id)| id.to_string());
+    let (epoch, version) = (state.leader_epoch, state.partition_epoch);
+    format!("leader {leader} epoch {epoch} isr {} partition epoch {version}", ids(&state.isr))
+}
+
+fn client(fact: &HistoryEvent) -> (TraceLevel, String) {
+    match fact {
+        HistoryEvent::Sent { partition, value } => {
+            (Debug, format!("{partition} sends record {} of producer {}", value.n(), value.producer()))
+        }
+        HistoryEvent::Acked { partition, acks, base_offset, values, .. } => {
+            let offset = base_offset.map_or("?".to_owned(), |offset| offset.to_string());
+            let acks = match acks {
+                Acks::None => "0",
+                Acks::Leader => "1",
+                Acks::All => "all",
+            };
+            (Debug, format!("{partition} acked {} records at {offset} (acks {acks})", values.len()))
+        }
+        HistoryEvent::Failed { partition, is_definite, error, values } => {
+            let word = if *is_definite { "failed" } else { "unknown" };
+            (Info, format!("{partition} {} records {word}: {error}", values.len()))
+        }
+        HistoryEvent::Polled { partition, records } => {
+            let first = records.first().map_or(0, |(offset, _)| *offset);
+            (Debug, format!("{partition} reads {} records from {first}", records.len()))
+        }
+        HistoryEvent::Positioned { partition, offset, reason } => {
+            (Info, format!("{partition} goes on at {offset} ({reason:?})"))
+        }
+        HistoryEvent::CaughtUp { partition, offset } => (Debug, format!("{partition} caught up at {offset}")),
+    }
+}
+
+fn short(batch: &BatchFact) -> String {
+    let kind = if batch.is_control { " control" } else { "" };
+    let producer = match batch.producer_id {
+        -1 => String::new(),
+        id => format!(" pid {id}/{} seq {}", batch.producer_epoch, batch.base_sequence),
+    };
+    format!("{}..{} epoch {}{producer}{kind}", batch.base_offset, batch.last_offset, batch.leader_epoch)
+}
+
+fn ids(nodes: &[NodeId]) -> String {
+    let ids: Vec<String> = nodes.iter().map(|NodeId(id)| id.to_string()).collect();
+    format!("[{}]", ids.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use broker::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_line_tells_event_time_node_and_what() {
+        let text = "format = 1\nname = \"a\"\n[cluster]\nbrokers = 1\n[[topic]]\nname = \"t\"\n";
+        let parsed = scenarios::parse("a.toml", text).unwrap_or_else(|report| panic!("{report}"));
+        let plan = Plan::draw(&parsed, crate::seed::Seed(1)).unwrap();
+        let fact = Fact::World(WorldFact::Stopped { kind: StopKind::Crash(CrashMode::Power) });
+        let event = TraceEvent { event: 41, at: Instant(1_500_000), host: Some(HostId(0)), fact };
+        let wanted = "       41      1.500s  broker-0       crash, power\n";
+        assert_eq!(line(&plan, &event, Info).as_deref(), Some(wanted));
+        assert_eq!(line(&plan, &event, TraceLevel::Off), None);
+    }
+}

@@ -1,0 +1,6 @@
+//! The command line, as a user has it: the real binary, its exit codes, its files, what it prints.
+
+mod exits;
+mod output;
+mod support;
+mod tables;
