@@ -4,98 +4,21 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use broker::ids::{BrokerEpoch, LeaderEpoch, LogId, NodeId, Offset, TopicPartition};
-use broker::trace::{
-    AppendRole, BatchFact, Election, LeaderView, MetadataFact, Observation, PartitionFact, TruncationReason,
-};
+use broker::ids::{LeaderEpoch, LogId, NodeId, Offset, TopicPartition};
+use broker::trace::{AppendRole, BatchFact, LeaderView, Observation, TruncationReason};
+
+mod cluster;
+mod step;
 
 use super::budget;
 use super::chain::Chain;
 use super::config::JudgeConfig;
 use super::findings::{EvidenceStep, Responsible};
-use super::replica::{Line, LogGhost, Loss, Lost, Replica, Unclean};
+use super::replica::{Line, LogGhost, Loss, Lost, Replica};
 use crate::plan::HostId;
-use crate::trace::{CrashMode, Fact, StopKind, TraceEvent, WorldFact};
+use crate::trace::{Fact, TraceEvent};
 
-/// One machine.
-#[derive(Debug, Clone, Default)]
-pub struct Host {
-    /// It lives (it may be paused).
-    pub is_up: bool,
-    /// It lives but does not run.
-    pub is_paused: bool,
-    /// Which boot it is in.
-    pub incarnation: u32,
-    /// It ended itself last time.
-    was_halted: bool,
-    faults: Vec<Responsible>,
-}
-
-/// One broker, as the quorum has committed it.
-#[derive(Debug, Clone, Default)]
-pub struct Broker {
-    /// Its broker epoch.
-    pub epoch: BrokerEpoch,
-    /// Fenced.
-    pub is_fenced: bool,
-    /// The boot in which it registered.
-    pub incarnation: u32,
-}
-
-/// A committed change of a partition, applied for the first time.
-#[derive(Debug, Clone)]
-pub struct PartitionStep {
-    /// The log.
-    pub log: usize,
-    /// The registration before; `None`: it is new.
-    pub before: Option<PartitionFact>,
-    /// The last leader that there was before.
-    pub last_leader: Option<NodeId>,
-    /// How it got its leader.
-    pub election: Election,
-}
-
-/// A log came back at boot.
-#[derive(Debug, Clone)]
-pub struct Reopened {
-    /// Its end before.
-    pub before_end: Offset,
-    /// What was durable before.
-    pub flushed: Offset,
-    /// Everything below is the same as before.
-    pub same_as_before: Offset,
-    /// Everything below was in this log once, though it may have been cut since the last sync.
-    pub common_end: Offset,
-    /// Did power fail meanwhile?
-    pub is_power: bool,
-}
-
-/// What one event meant for the shared picture.
-#[derive(Debug, Clone, Default)]
-pub struct Step {
-    /// The log that the event is about.
-    pub log: Option<usize>,
-    /// A metadata record was applied for the first time.
-    pub is_first: bool,
-    /// A partition changed.
-    pub partition: Option<PartitionStep>,
-    /// Where a log ended before an append, and in which epoch.
-    pub appended_at: Option<(Offset, Option<LeaderEpoch>)>,
-    /// The high watermark before a cut.
-    pub cut_from_high_watermark: Option<Offset>,
-    /// A log came back.
-    pub reopened: Option<Reopened>,
-    /// An append was compared with what the leader of its epoch wrote there; `false`: it differs.
-    pub matches_leader: Option<bool>,
-    /// Another host appended as leader of the same epoch.
-    pub rival: Option<HostId>,
-    /// High watermark of a leader that is not stale.
-    pub is_current_leader: bool,
-    /// That leader's log differs from what is committed, from this offset on.
-    pub conflict: Option<Offset>,
-    /// A new leader lacks committed records, or was found to have them all.
-    pub took_over: Option<Option<Loss>>,
-}
+pub use step::{Broker, Host, PartitionStep, Reopened, Step};
 
 /// The judge's picture.
 #[derive(Debug, Clone)]
@@ -482,128 +405,5 @@ impl Ghost {
         if !has_all {
             step.took_over = Some(Some(Loss { log: index, host, epoch, from, to, permit }));
         }
-    }
-
-    fn metadata(&mut self, event: &TraceEvent, fact: &MetadataFact, step: &mut Step) {
-        match fact {
-            MetadataFact::BrokerRegistered { broker, broker_epoch } => {
-                self.registered(*broker, *broker_epoch)
-            }
-            MetadataFact::BrokerUnregistered { broker } => {
-                self.brokers.remove(broker);
-            }
-            MetadataFact::BrokerFenced { broker } => {
-                self.brokers.entry(*broker).or_default().is_fenced = true;
-                self.tell(event, None, format!("broker {broker} is fenced"));
-            }
-            MetadataFact::BrokerUnfenced { broker } => {
-                self.brokers.entry(*broker).or_default().is_fenced = false;
-                self.tell(event, None, format!("broker {broker} is unfenced"));
-            }
-            MetadataFact::TopicDeleted { topic_id, .. } => {
-                let of_it = self.logs.iter_mut().filter(|log| log.id.topic_id == *topic_id);
-                of_it.for_each(|log| log.is_deleted = true);
-            }
-            MetadataFact::PartitionChanged { log, election, state } => {
-                self.partition_changed(event, log, *election, state, step);
-            }
-            MetadataFact::TopicCreated { .. } | MetadataFact::ProducerIdsAllocated { .. } => {}
-        }
-    }
-
-    fn registered(&mut self, broker: NodeId, epoch: BrokerEpoch) {
-        let host = self.host_of(broker);
-        let incarnation = host.and_then(|host| self.host(host)).map_or(0, |host| host.incarnation);
-        self.brokers.insert(broker, Broker { epoch, is_fenced: true, incarnation });
-        let Some(host) = host else { return };
-        for log in &mut self.logs {
-            let is_last = log.partition.as_ref().is_some_and(|partition| partition.isr == [broker]);
-            let replica = log.replicas.get_mut(host.0 as usize).and_then(Option::as_mut);
-            if let Some(lost) = replica.and_then(|replica| replica.lost.as_mut()) {
-                lost.is_last_in_sync.get_or_insert(is_last);
-            }
-        }
-    }
-
-    fn partition_changed(
-        &mut self,
-        event: &TraceEvent,
-        id: &LogId,
-        election: Election,
-        state: &PartitionFact,
-        step: &mut Step,
-    ) {
-        let index = self.index(id);
-        step.log = Some(index);
-        self.newest.insert(id.partition.clone(), index);
-        let log = &mut self.logs[index];
-        let (before, last_leader) = (log.partition.replace(state.clone()), log.last_leader);
-        log.newest_epoch = state.leader_epoch;
-        if let Some(leader) = state.leader {
-            log.leaders.entry(state.leader_epoch).or_insert(leader);
-            log.last_leader = Some(leader);
-            if election == Election::Unclean {
-                let (epoch, event, at) = (state.leader_epoch, event.event, event.at);
-                log.unclean = Some(Unclean { epoch, event, at, leader });
-            }
-        }
-        let how = if election == Election::Unclean { "unclean election: " } else { "" };
-        let leader = state.leader.map_or("none".to_owned(), |leader| leader.to_string());
-        let isr: Vec<i32> = state.isr.iter().map(|member| member.0).collect();
-        let what = format!("{how}{id}: leader {leader}, epoch {}, isr {isr:?}", state.leader_epoch);
-        self.tell(event, Some(index), what);
-        step.partition = Some(PartitionStep { log: index, before, last_leader, election });
-    }
-
-    fn world(&mut self, event: &TraceEvent, host: Option<HostId>, fact: &WorldFact) {
-        if let WorldFact::FaultFired { id, n, what, targets, .. } = fact {
-            let what = format!("fault {id}: {what}");
-            let fault = Some(format!("{id}#{n}"));
-            let cause = Responsible { fault, event: event.event, at: event.at, what: what.clone() };
-            for target in targets {
-                if let Some(host) = self.hosts.get_mut(target.0 as usize) {
-                    host.faults.push(cause.clone());
-                }
-            }
-            self.tell(event, None, what);
-        }
-        let Some(id) = host else { return };
-        let Some(host) = self.hosts.get_mut(id.0 as usize) else { return };
-        match fact {
-            WorldFact::Started { incarnation } => {
-                (host.is_up, host.is_paused, host.incarnation) = (true, false, *incarnation);
-                self.tell(event, None, format!("{} starts", self.name(id)));
-            }
-            // The end of the run stops everybody: what is judged at the end is the state before.
-            WorldFact::Stopped { kind: StopKind::End } => {}
-            WorldFact::Stopped { kind } => {
-                (host.is_up, host.is_paused) = (false, false);
-                host.was_halted = matches!(kind, StopKind::Halt { .. });
-                if self.controller.is_some_and(|(_, leader)| leader == id) {
-                    self.controller = None;
-                }
-                if *kind == StopKind::Crash(CrashMode::Power) {
-                    for log in &mut self.logs {
-                        if let Some(replica) = log.replicas.get_mut(id.0 as usize).and_then(Option::as_mut) {
-                            replica.power = Some((event.event, event.at));
-                        }
-                    }
-                }
-                self.tell(event, None, format!("{} stops: {}", self.name(id), stop_words(kind)));
-            }
-            WorldFact::Paused => host.is_paused = true,
-            WorldFact::Resumed => host.is_paused = false,
-            _ => {}
-        }
-    }
-}
-
-fn stop_words(kind: &StopKind) -> String {
-    match kind {
-        StopKind::Crash(CrashMode::Process) => "process crash".to_owned(),
-        StopKind::Crash(CrashMode::Power) => "power loss".to_owned(),
-        StopKind::Halt { reason } => format!("halt: {reason}"),
-        StopKind::Panic { message } => format!("panic: {message}"),
-        StopKind::End => "end".to_owned(),
     }
 }

@@ -9,7 +9,7 @@
 //! | `config.rs` | [`JudgeConfig`], [`EndOfRun`]: what must be known besides the events |
 //! | `judge.rs` | [`Judge`], [`Check`], [`Judgement`] |
 //! | `findings.rs` | [`Findings`], [`Violation`], [`PermittedLoss`], [`CheckResult`] |
-//! | `ghost.rs` | [`Ghost`]: the shared picture; `replica.rs`, `chain.rs`: its parts |
+//! | `ghost.rs`, `ghost/` | [`Ghost`]: the shared picture, [`Step`]: what one event meant for it; `replica.rs`, `chain.rs`: its parts |
 //! | `budget.rs` | the fault budget: which losses are allowed, and who is responsible |
 //! | `coverage.rs` | [`Coverage`]: counters for `reach` |
 //! | `failover.rs`, `measure.rs` | [`Measurements`]: failovers, ISR changes, availability |
