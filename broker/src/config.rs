@@ -46,6 +46,9 @@ pub struct NodeConfig {
     pub defects: DefectSet,
 }
 
+/// A struct of typed settings: field, type, parser, Kafka's name and default, in one table. Brokers, topics and clients
+/// declare theirs with it.
+#[macro_export]
 macro_rules! settings {
     ($(#[$doc:meta])* $type:ident { $($(#[$fdoc:meta])* $field:ident: $ftype:ty = $parse:ident $name:literal $default:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -62,8 +65,8 @@ macro_rules! settings {
             /// Kafka's name and default of every setting that is acted upon.
             pub const NAMES: &'static [(&'static str, &'static str)] = &[$(($name, $default)),+];
 
-            /// Sets one value by Kafka's name. `Ok(false)`: not a setting of this kind. Errors: the value cannot be used.
-            pub fn set(&mut self, name: &str, value: &str) -> Result<bool, ConfigError> {
+            /// Sets one value by Kafka's name. `Ok(false)`: not acted upon. Errors: the value cannot be used.
+            pub fn set(&mut self, name: &str, value: &str) -> Result<bool, $crate::config::ConfigError> {
                 match name {
                     $($name => self.$field = $parse($name, value)?,)+
                     _ => return Ok(false),
@@ -72,7 +75,9 @@ macro_rules! settings {
             }
 
             /// Defaults with `values` on top; names that are not acted upon are passed over. Errors: a value cannot be used.
-            pub fn from_map(values: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+            fn over_defaults(
+                values: &::std::collections::BTreeMap<String, String>,
+            ) -> Result<Self, $crate::config::ConfigError> {
                 let mut settings = Self::default();
                 for (name, value) in values {
                     settings.set(name, value)?;
@@ -87,10 +92,11 @@ fn fail<T>(name: &str, value: &str, expected: &'static str) -> Result<T, ConfigE
     Err(ConfigError { name: name.into(), value: value.into(), expected })
 }
 
-fn ms(name: &str, value: &str) -> Result<Duration, ConfigError> {
+/// A time in milliseconds.
+pub fn ms(name: &str, value: &str) -> Result<Duration, ConfigError> {
     match value.trim().parse::<u64>() {
-        Ok(n) => Ok(Duration::from_millis(n)),
-        Err(_) => fail(name, value, "a whole number of milliseconds"),
+        Ok(n) if n <= i64::MAX as u64 / 1_000 => Ok(Duration::from_millis(n)),
+        _ => fail(name, value, "a whole number of milliseconds"),
     }
 }
 
@@ -108,7 +114,8 @@ fn long(name: &str, value: &str) -> Result<i64, ConfigError> {
     }
 }
 
-fn flag(name: &str, value: &str) -> Result<bool, ConfigError> {
+/// `true` or `false`.
+pub fn flag(name: &str, value: &str) -> Result<bool, ConfigError> {
     match value.trim() {
         "true" => Ok(true),
         "false" => Ok(false),
@@ -161,6 +168,13 @@ settings! {
     }
 }
 
+impl BrokerConfig {
+    /// Defaults with `values` on top; names that are not acted upon are passed over. Errors: a value cannot be used.
+    pub fn from_map(values: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        Self::over_defaults(values)
+    }
+}
+
 fn timestamp_type(name: &str, value: &str) -> Result<bool, ConfigError> {
     match value.trim() {
         "CreateTime" => Ok(false),
@@ -170,6 +184,11 @@ fn timestamp_type(name: &str, value: &str) -> Result<bool, ConfigError> {
 }
 
 impl TopicConfig {
+    /// Defaults with `values` on top; names that are not acted upon are passed over. Errors: a value cannot be used.
+    pub fn from_map(values: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        Self::over_defaults(values)
+    }
+
     /// A topic's effective settings: its own values over the broker's twins over Kafka's defaults.
     /// Errors: a value cannot be used.
     pub fn over(broker: &BrokerConfig, own: &BTreeMap<String, String>) -> Result<Self, ConfigError> {

@@ -5,39 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use broker::config::ConfigError;
+use broker::config::{ConfigError, flag, ms};
+use broker::settings;
 use broker::time::Duration;
 
 use super::backoff::Backoff;
 use crate::history::Acks;
-
-macro_rules! settings {
-    ($(#[$doc:meta])* $type:ident { $($(#[$fdoc:meta])* $field:ident: $ftype:ty = $parse:ident $name:literal $default:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq)]
-        pub struct $type { $($(#[$fdoc])* #[doc = concat!(" `", $name, "`, default `", $default, "`.")] pub $field: $ftype),+ }
-
-        impl Default for $type {
-            fn default() -> Self {
-                $type { $($field: $parse($name, $default).expect("defaults parse: tested")),+ }
-            }
-        }
-
-        impl $type {
-            /// Kafka's name and default of every setting that is acted upon.
-            pub const NAMES: &'static [(&'static str, &'static str)] = &[$(($name, $default)),+];
-
-            /// Sets one value by Kafka's name. `Ok(false)`: not acted upon. Errors: the value cannot be used.
-            pub fn set(&mut self, name: &str, value: &str) -> Result<bool, ConfigError> {
-                match name {
-                    $($name => self.$field = $parse($name, value)?,)+
-                    _ => return Ok(false),
-                }
-                Ok(true)
-            }
-        }
-    };
-}
 
 settings! {
     /// Settings of a producer.
@@ -110,10 +83,7 @@ impl ProducerConfig {
     /// `max.in.flight.requests.per.connection` that rule it out; a `delivery.timeout.ms` that was not asked for is raised
     /// to hold one linger and one request. Errors: a value cannot be used, or two that were asked for exclude each other.
     pub fn from_map(values: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
-        let mut config = Self::default();
-        for (name, value) in values {
-            config.set(name, value)?;
-        }
+        let mut config = Self::over_defaults(values)?;
         let excluded = [
             (config.acks != Acks::All, "acks", "all, because enable.idempotence is true"),
             (config.retries == 0, "retries", "more than 0, because enable.idempotence is true"),
@@ -152,11 +122,7 @@ impl ProducerConfig {
 impl ConsumerConfig {
     /// Defaults with `values` on top. Errors: a value cannot be used.
     pub fn from_map(values: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
-        let mut config = Self::default();
-        for (name, value) in values {
-            config.set(name, value)?;
-        }
-        Ok(config)
+        Self::over_defaults(values)
     }
 
     /// Between attempts.
@@ -168,11 +134,7 @@ impl ConsumerConfig {
 impl AdminConfig {
     /// Defaults with `values` on top. Errors: a value cannot be used.
     pub fn from_map(values: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
-        let mut config = Self::default();
-        for (name, value) in values {
-            config.set(name, value)?;
-        }
-        Ok(config)
+        Self::over_defaults(values)
     }
 
     /// Between attempts.
@@ -194,11 +156,6 @@ fn number(name: &str, value: &str, min: u64, max: u64, expected: &'static str) -
 
 const INT_MAX: u64 = i32::MAX as u64;
 
-fn ms(name: &str, value: &str) -> Result<Duration, ConfigError> {
-    number(name, value, 0, i64::MAX as u64 / 1_000, "a whole number of milliseconds")
-        .map(Duration::from_millis)
-}
-
 fn count(name: &str, value: &str) -> Result<u32, ConfigError> {
     number(name, value, 0, INT_MAX, "a whole number from 0 to 2147483647").map(|n| n as u32)
 }
@@ -209,14 +166,6 @@ fn positive(name: &str, value: &str) -> Result<u32, ConfigError> {
 
 fn bytes(name: &str, value: &str) -> Result<u64, ConfigError> {
     number(name, value, 0, i64::MAX as u64, "a whole number of bytes")
-}
-
-fn flag(name: &str, value: &str) -> Result<bool, ConfigError> {
-    match value.trim() {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(refuse(name, value, "true or false")),
-    }
 }
 
 fn acks(name: &str, value: &str) -> Result<Acks, ConfigError> {
