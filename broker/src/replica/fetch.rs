@@ -26,6 +26,9 @@ const READ_FROM_FOLLOWER_VERSION: i16 = 11;
 /// From this version on a follower names itself and its broker epoch in `replica_state` (KIP-903).
 const REPLICA_STATE_VERSION: i16 = 15;
 
+/// The broker epoch of a follower that does not tell it.
+const NO_BROKER_EPOCH: BrokerEpoch = -1;
+
 /// Who reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
@@ -76,7 +79,7 @@ impl FetchJob {
         let replica = if to.api_version >= REPLICA_STATE_VERSION {
             (request.replica_state.replica_id.0, request.replica_state.replica_epoch)
         } else {
-            (request.replica_id.0, -1)
+            (request.replica_id.0, NO_BROKER_EPOCH)
         };
         let (reader, max_bytes) = if replica.0 >= 0 {
             (Reader::Follower { id: NodeId(replica.0), broker_epoch: replica.1 }, request.max_bytes)
@@ -362,7 +365,9 @@ fn check_reader(
             if asked.current_leader_epoch == NO_EPOCH || !partition.has_replica(id) {
                 return Err(ErrorCode::UnknownLeaderEpoch);
             }
-            if image.broker(id).is_some_and(|broker| broker_epoch < broker.broker_epoch) {
+            // A request that has no field for the broker epoch is not from a past incarnation for that (KIP-903).
+            let is_told = broker_epoch != NO_BROKER_EPOCH;
+            if is_told && image.broker(id).is_some_and(|broker| broker_epoch < broker.broker_epoch) {
                 return Err(ErrorCode::NotLeaderOrFollower);
             }
         }
