@@ -29,6 +29,8 @@ mod special {
     pub const LATEST_TIERED: i64 = -5;
 }
 
+/// From this version on the answer has a field for the offset's leader epoch (KIP-320).
+const LEADER_EPOCH_VERSION: i16 = 4;
 /// From this version on OFFSET_NOT_AVAILABLE is understood (KIP-207).
 const OFFSET_NOT_AVAILABLE_VERSION: i16 = 5;
 
@@ -59,6 +61,7 @@ impl ReplicaManager {
                     ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
                 match found {
                     Ok((timestamp, offset, epoch)) => {
+                        let epoch = if to.api_version >= LEADER_EPOCH_VERSION { epoch } else { NO_EPOCH };
                         answer.with_timestamp(timestamp).with_offset(offset).with_leader_epoch(epoch)
                     }
                     Err(error) => answer.with_error_code(for_version(error, to.api_version).code()),
