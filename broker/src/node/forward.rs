@@ -10,6 +10,7 @@ use crate::io::{ConnectionId, Listener};
 use crate::rpc::{Call, CallResult, Caller, Outbox, ReplyTo};
 use crate::time::Duration;
 use crate::wire::messages::create_topics_response::CreatableTopicResult;
+use crate::wire::messages::delete_topics_request::DeleteTopicState;
 use crate::wire::messages::delete_topics_response::DeletableTopicResult;
 use crate::wire::messages::{CreateTopicsResponse, DeleteTopicsResponse};
 use crate::wire::{ErrorCode, Request, Response};
@@ -37,6 +38,7 @@ impl Forwarder {
     /// Relays a client's request.
     pub fn relay(&mut self, to: ReplyTo, request: Request, controller: Option<NodeId>, out: &mut Outbox) {
         let Some(controller) = controller else { return out.reply(to, refusal(&request)) };
+        let request = in_latest_layout(request);
         self.next_call += 1;
         out.call(Call {
             caller: Caller::Forward,
@@ -62,6 +64,15 @@ impl Forwarder {
     pub fn connection_closed(&mut self, connection: ConnectionId) {
         self.relayed.retain(|_, relayed| relayed.to.connection != connection);
     }
+}
+
+/// The request with its content where the latest version keeps it, as it is relayed in that version: DeleteTopics named
+/// topics in a list of their own before KIP-516.
+fn in_latest_layout(request: Request) -> Request {
+    let Request::DeleteTopics(mut request) = request else { return request };
+    let names = std::mem::take(&mut request.topic_names);
+    request.topics.extend(names.into_iter().map(|name| DeleteTopicState::default().with_name(Some(name))));
+    Request::DeleteTopics(request)
 }
 
 /// NOT_CONTROLLER in the request's own answer.
