@@ -1,6 +1,7 @@
 //! Encoding and decoding of whole frames.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::{ApiKey, ApiVersionsResponse, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
@@ -143,9 +144,15 @@ pub fn decode_response(api_key: ApiKey, version: i16, frame: Bytes) -> Result<(i
 }
 
 /// The answer to an ApiVersions request in a version that is not offered: error 35 in the v0 layout, so that any client
-/// can read it (KIP-511).
+/// can read it, and the versions of ApiVersions itself, so that it can ask again (KIP-511).
 pub fn unsupported_version_response(correlation_id: i32) -> Result<Bytes, WireError> {
-    let body = ApiVersionsResponse::default().with_error_code(ErrorCode::UnsupportedVersion.code());
+    let own = versions(ApiKey::ApiVersions).map(|(min, max)| {
+        let key = ApiKey::ApiVersions as i16;
+        ApiVersion::default().with_api_key(key).with_min_version(min).with_max_version(max)
+    });
+    let body = ApiVersionsResponse::default()
+        .with_error_code(ErrorCode::UnsupportedVersion.code())
+        .with_api_keys(own.into_iter().collect());
     encode_response(&body.into(), 0, correlation_id)
 }
 
