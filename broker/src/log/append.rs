@@ -13,6 +13,8 @@ use crate::rpc::Outbox;
 use crate::time::{Duration, Instant};
 use crate::trace::{AppendRole, Observation};
 
+/// The codec with the largest number: zstd.
+const CODEC_MAX: i16 = 4;
 /// How often producers are looked through for expired ones. Source: `producer.id.expiration.check.interval.ms`.
 const PRODUCER_EXPIRATION_CHECK: Duration = Duration::from_secs(600);
 
@@ -68,16 +70,14 @@ impl PartitionLog {
             if batch.header.is_control() && !is_metadata {
                 return Err(AppendError::InvalidRecord("clients may not write control records"));
             }
+            if batch.header.base_offset != 0 && !is_metadata {
+                return Err(AppendError::InvalidRecord("clients may not choose offsets"));
+            }
             validate_content(&batch)?;
             headers.push(batch.header);
         }
         match headers.len() {
-            0 => {
-                return Err(AppendError::Corrupt(BatchError::Incomplete {
-                    have: 0,
-                    need: super::HEADER_BYTES,
-                }));
-            }
+            0 => return Err(AppendError::InvalidRecord("no batch")),
             1 => {}
             _ if is_metadata => {}
             _ => return Err(AppendError::InvalidRecord("more than one batch")),
@@ -235,8 +235,10 @@ fn validate_content(batch: &Batch) -> Result<(), AppendError> {
     if header.is_log_append_time() {
         return Err(AppendError::InvalidRecord("only the broker sets the append time"));
     }
-    if header.compression() != 0 {
-        return Ok(());
+    match header.compression() {
+        0 => {}
+        1..=CODEC_MAX => return Ok(()),
+        unknown => return Err(AppendError::UnknownCompression(unknown)),
     }
     for (expected, record) in (header.base_offset..).zip(batch.records()) {
         let record = record.map_err(|_| AppendError::InvalidRecord("malformed record"))?;
@@ -292,7 +294,7 @@ mod tests {
         assert!(matches!(log.append(two, 0), Err(AppendError::InvalidRecord(_))));
         assert!(matches!(log.append(BatchBuilder::new().build(), 0), Err(AppendError::InvalidRecord(_))));
         assert!(matches!(log.append(produced(4, 0, -1, 1), 0), Err(AppendError::InvalidRecord(_))));
-        assert!(matches!(log.append(Bytes::new(), 0), Err(AppendError::Corrupt(_))));
+        assert!(matches!(log.append(Bytes::new(), 0), Err(AppendError::InvalidRecord(_))));
         assert!(matches!(log.append(batch(1, 1).slice(..65), 0), Err(AppendError::Corrupt(_))));
         assert!(matches!(log.append(batch(1, 300), 0), Err(AppendError::TooLarge { max: 200, .. })));
         assert!(matches!(log.append(batch(1, 90), 0), Err(AppendError::LargerThanSegment { max: 150, .. })));
