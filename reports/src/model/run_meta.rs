@@ -11,7 +11,7 @@ pub struct RunMeta {
     pub schema: String,
     /// Wall time of the run.
     pub wall_us: u64,
-    /// CPU time of the run's thread.
+    /// CPU time of the process meanwhile; 0 when several runs went on at the same time.
     pub cpu_us: u64,
     /// The machine.
     pub host: Host,

@@ -211,3 +211,55 @@ pub fn key(item: &Item) -> String {
     let variant = scenario.variant.as_ref().map(|variant| format!("@{variant}")).unwrap_or_default();
     format!("{}{variant}/seed-{}", scenario.name, item.plan.seed)
 }
+
+#[cfg(test)]
+mod tests {
+    use reports::model::{Expected, Outcome, Seed, Verdict};
+    use scenarios::model::SeedQuantifier;
+
+    use super::*;
+
+    fn a_report() -> Report {
+        let expected = Expected { verdict: Verdict::Pass, check: None };
+        Report::unjudged(tool(), reports::model::Scenario::default(), Seed(1), expected)
+    }
+
+    #[test]
+    fn a_report_that_contradicts_itself_is_an_internal_error() {
+        assert_eq!(coherent(a_report()).exit_code, Exit::Inconclusive.code());
+        let mut report = a_report();
+        report.verdict = Verdict::Pass;
+        let report = coherent(report);
+        assert_eq!(report.exit_code, Exit::Internal.code());
+        assert!(report.warnings.iter().any(|warning| warning.starts_with("internal error")), "{report:?}");
+    }
+
+    #[test]
+    fn two_runs_that_differ_are_nondeterminism_unless_it_is_worse() {
+        let mut report = a_report();
+        differs(&mut report, "one saw more".to_owned());
+        assert_eq!(report.exit_code, Exit::Nondeterminism.code());
+        report.exit_code = Exit::Internal.code();
+        differs(&mut report, "one saw more".to_owned());
+        assert_eq!(report.exit_code, Exit::Internal.code());
+    }
+
+    fn done(exit_code: u8, outcome: Outcome) -> Done {
+        let item = SuiteItem { exit_code, outcome, ..SuiteItem::new("a", None, Seed(1)) };
+        let (key, group) = (item.key.clone(), "a".to_owned());
+        let (seeds, is_absence) = (SeedQuantifier::Every, false);
+        let verdict = suite::SuiteItem { key, group, seeds, outcome, exit_code, is_absence };
+        Done { item, verdict, report: None }
+    }
+
+    #[test]
+    fn a_part_of_a_suite_is_interrupted_whatever_it_found() {
+        let out = tempfile::tempdir().unwrap();
+        let exit = |results: &[Option<Done>]| conclude(out.path(), &[], results).unwrap().2;
+        let (good, bad) = (done(0, Outcome::AsExpected), done(1, Outcome::Unexpected));
+        assert_eq!(exit(&[Some(good.clone())]), Exit::AsExpected);
+        assert_eq!(exit(&[Some(good.clone()), Some(bad.clone())]), Exit::Unexpected);
+        assert_eq!(exit(&[Some(bad), None]), Exit::Interrupted);
+        assert_eq!(exit(&[Some(good), Some(done(70, Outcome::Unexpected)), None]), Exit::Internal);
+    }
+}

@@ -89,6 +89,14 @@ fn a_report_is_replayed() {
     assert_eq!(ended.out, read(dir.path(), report));
     assert!(ended.err.contains("the same run as in the report"), "{ended:?}");
 
+    let text = read(dir.path(), report);
+    let old: Report = json::read(&text).unwrap();
+    let foreign = text.replace(&old.fingerprint.last, "b3:0");
+    std::fs::write(dir.path().join("foreign.json"), foreign).unwrap();
+    let ended = kafkasim(dir.path(), &["replay", "foreign.json", "--trace", "off"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains("another run than in the report"), "{ended:?}");
+
     let changed = format!("{TINY}\n# A remark changes the file and nothing else.\n");
     std::fs::write(dir.path().join("tiny.toml"), changed).unwrap();
     let ended = kafkasim(dir.path(), &["replay", report]);
