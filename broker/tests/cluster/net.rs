@@ -46,6 +46,8 @@ pub struct Cluster {
     /// Client connections that the other side closed.
     pub closed: BTreeSet<ConnectionId>,
     next_client_connection: u64,
+    /// What becomes of frames between nodes.
+    pub tamper: Option<Box<dyn FnMut(Bytes) -> Bytes>>,
     active: Option<NodeId>,
     halted: Vec<NodeId>,
 }
@@ -67,6 +69,7 @@ impl Cluster {
             answers: BTreeMap::new(),
             closed: BTreeSet::new(),
             next_client_connection: 0,
+            tamper: None,
             active: None,
             halted: Vec::new(),
         };
@@ -200,6 +203,11 @@ impl Cluster {
                 }
                 Effect::Send { connection, frame } => {
                     if let Some(&(node, connection)) = self.peers.get(&(from, connection)) {
+                        let tamper = self.tamper.as_mut().filter(|_| node != CLIENT);
+                        let frame = match tamper {
+                            Some(tamper) => tamper(frame),
+                            None => frame,
+                        };
                         self.post(node, LATENCY, Input::FrameReceived { connection, frame });
                     }
                 }
