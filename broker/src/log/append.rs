@@ -70,6 +70,9 @@ impl PartitionLog {
             if batch.header.is_control() && !is_metadata {
                 return Err(AppendError::InvalidRecord("clients may not write control records"));
             }
+            if batch.header.is_transactional() && !is_metadata {
+                return Err(AppendError::NoTransaction);
+            }
             if batch.header.base_offset != 0 && !is_metadata {
                 return Err(AppendError::InvalidRecord("clients may not choose offsets"));
             }

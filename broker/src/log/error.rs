@@ -58,6 +58,9 @@ pub enum AppendError {
     /// A follower's batch does not continue its log (LOG-1).
     #[error("offset {found} instead of {expected}")]
     UnexpectedOffset { expected: Offset, found: Offset },
+    /// Part of a transaction that nobody began (KIP-890).
+    #[error("no transaction is under way")]
+    NoTransaction,
     /// No codec has this number.
     #[error("unknown compression codec {0}")]
     UnknownCompression(i16),
@@ -80,6 +83,7 @@ impl AppendError {
             AppendError::Corrupt(
                 BatchError::Magic(0 | 1) | BatchError::Count { .. } | BatchError::BaseOffset(_),
             ) => ErrorCode::InvalidRecord,
+            AppendError::NoTransaction => ErrorCode::InvalidTxnState,
             AppendError::UnknownCompression(_) => ErrorCode::UnsupportedCompressionType,
             AppendError::Corrupt(_) => ErrorCode::CorruptMessage,
             AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
