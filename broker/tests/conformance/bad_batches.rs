@@ -1,12 +1,15 @@
 //! Every way in which a produced batch can be wrong: the error that Kafka gives, and nothing appended.
 
-use broker::log::{BatchBuilder, HEADER_BYTES};
+use broker::ids::NodeId;
+use broker::io::Listener;
+use broker::log::{BatchBuilder, HEADER_BYTES, batches};
 use broker::time::Duration;
-use broker::wire::ErrorCode;
+use broker::wire::messages::*;
+use broker::wire::{ErrorCode, Response};
 use bytes::Bytes;
 
 use crate::net::{self, list_end_offset};
-use crate::samples::{Bench, create_topics};
+use crate::samples::{Bench, TOPIC, create_topics, topic_name};
 
 const AT_BATCH_LENGTH: usize = 8;
 const AT_MAGIC: usize = 16;
@@ -93,6 +96,11 @@ fn table() -> Vec<(&'static str, Bytes, ErrorCode)> {
         ("no records", records(0).build(), ErrorCode::InvalidRecord),
         ("a body that is no record", with_body(0, 1, &[0xff; 20]), ErrorCode::InvalidRecord),
         ("a control batch", records(1).control().build(), ErrorCode::InvalidRecord),
+        (
+            "a transaction that nobody began",
+            records(1).producer(1, 0, 0).transactional().build(),
+            ErrorCode::InvalidTxnState,
+        ),
         ("offsets of its own", changed(&[(0, &9i64.to_be_bytes())]), ErrorCode::InvalidRecord),
         ("a negative offset", changed(&[(0, &(-1i64).to_be_bytes())]), ErrorCode::InvalidRecord),
         ("an unknown codec", with_body(7, 1, &[0xff; 20]), ErrorCode::UnsupportedCompressionType),
@@ -135,11 +143,6 @@ fn compressed_records_are_taken_unseen_but_not_damaged() {
 
 #[test]
 fn one_bad_batch_does_not_spoil_its_neighbours() {
-    use broker::ids::NodeId;
-    use broker::io::Listener;
-    use broker::wire::Response;
-    use broker::wire::messages::*;
-
     let mut bench = Bench::new();
     let made = bench.ask(NodeId(0), Listener::Client, &create_topics("wide", 2), 7);
     let Some(Response::CreateTopics(made)) = made else { panic!("a topic") };
@@ -164,4 +167,88 @@ fn one_bad_batch_does_not_spoil_its_neighbours() {
     }
     assert!(seen.iter().any(|codes| codes[0] == 0), "{seen:?}");
     assert!(seen.iter().any(|codes| codes[1] == ErrorCode::CorruptMessage.code()), "{seen:?}");
+}
+
+/// Timestamps that a client may ask for: real ones, special ones, impossible ones.
+const TIMESTAMPS: [i64; 9] = [-5, -4, -3, -2, -1, 0, 1_767_225_600_000, i64::MAX, i64::MIN];
+
+fn list_offsets(bench: &mut Bench, timestamp: i64) {
+    let partition = list_offsets_request::ListOffsetsPartition::default()
+        .with_timestamp(timestamp)
+        .with_current_leader_epoch(-1);
+    let topic = list_offsets_request::ListOffsetsTopic::default()
+        .with_name(topic_name(TOPIC))
+        .with_partitions(vec![partition]);
+    let request = ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_topics(vec![topic]).into();
+    let leader = bench.leader;
+    let answer = bench.ask(leader, Listener::Client, &request, 10);
+    assert!(matches!(answer, Some(Response::ListOffsets(_))), "timestamp {timestamp}: {answer:?}");
+}
+
+/// Everything in the log from `offset` on is whole, in order and readable; returns its end.
+fn readable_end(bench: &mut Bench) -> i64 {
+    let end = end(bench).expect("a log end");
+    let (leader, topic_id) = (bench.leader, bench.topic_id);
+    let mut offset = 0;
+    while offset < end {
+        let Some(Response::Fetch(r)) = bench.cluster.ask(leader, net::fetch(topic_id, offset)) else {
+            panic!("no answer to a fetch from {offset}")
+        };
+        let data = &r.responses[0].partitions[0];
+        assert_eq!(data.error_code, 0, "fetch from {offset}");
+        for batch in batches(data.records.clone().unwrap_or_default()) {
+            let batch = batch.expect("whole batches");
+            assert_eq!(batch.header.base_offset, offset);
+            batch.validate().expect("a good checksum");
+            if batch.header.compression() == 0 {
+                assert!(batch.records().all(|record| record.is_ok()), "unreadable records at {offset}");
+            }
+            offset = batch.header.next_offset();
+        }
+    }
+    offset
+}
+
+/// Numbers at the edge in every field of a batch, under a good checksum. What is taken can be read, copied and recovered.
+#[test]
+fn whatever_is_taken_is_readable_replicated_and_recovered() {
+    let mut bench = Bench::new();
+    let producer = records(2).producer(5, 1, 0).build();
+    let numbers: [&[u8]; 8] = [
+        &i64::MAX.to_be_bytes(),
+        &i64::MIN.to_be_bytes(),
+        &i32::MAX.to_be_bytes(),
+        &i32::MIN.to_be_bytes(),
+        &[0xff, 0xff, 0xff, 0xff],
+        &[0x7f, 0xff],
+        &[0x80, 0],
+        &[0],
+    ];
+    let (mut taken, mut refused) = (0, 0);
+    for batch in [records(2).build(), producer] {
+        for at in AT_ATTRIBUTES..batch.len() {
+            for number in numbers.iter().filter(|number| at + number.len() <= batch.len()) {
+                let mut bytes = batch.to_vec();
+                bytes[at..at + number.len()].copy_from_slice(number);
+                match bench.produce(sealed(bytes)) {
+                    (0, _) => taken += 1,
+                    _ => refused += 1,
+                }
+            }
+        }
+    }
+    assert!(taken > 0 && refused > 0, "{taken} taken, {refused} refused");
+    TIMESTAMPS.into_iter().for_each(|timestamp| list_offsets(&mut bench, timestamp));
+    let before = readable_end(&mut bench);
+    for broker in 0..3 {
+        bench.cluster.crash(NodeId(broker));
+    }
+    for broker in 0..3 {
+        bench.cluster.restart(NodeId(broker));
+    }
+    bench.cluster.run_for(Duration::from_secs(30));
+    bench.refresh(NodeId(0));
+    assert_eq!(readable_end(&mut bench), before);
+    TIMESTAMPS.into_iter().for_each(|timestamp| list_offsets(&mut bench, timestamp));
+    bench.still_works();
 }
