@@ -39,7 +39,7 @@ impl PartitionLog {
         let log_append_time = if self.settings.log_append_time { now.as_unix_ms() } else { -1 };
         if let [header] = &headers[..]
             && header.has_producer()
-            && let SequenceCheck::Duplicate(first) = self.producers.check(header)?
+            && let SequenceCheck::Duplicate(first) = self.producers.check(header, self.log_start_offset())?
         {
             return Ok(AppendInfo {
                 base_offset: first.base_offset,

@@ -58,6 +58,8 @@ pub enum SequenceCheck {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProducerStates {
     by_id: BTreeMap<ProducerId, ProducerState>,
+    /// Has a producer of this log been forgotten since the log was last read from its start?
+    has_forgotten: bool,
 }
 
 impl ProducerStates {
@@ -73,8 +75,24 @@ impl ProducerStates {
 
     /// Judges a batch from a client, before it is appended. The duplicate check comes first (IDM-1), then the epoch,
     /// then the sequence (IDM-2). Errors: `InvalidProducerEpoch`, `OutOfOrderSequence`.
-    pub fn check(&self, header: &BatchHeader) -> Result<SequenceCheck, AppendError> {
-        let Some(state) = self.by_id.get(&header.producer_id) else { return Ok(SequenceCheck::Next) };
+    ///
+    /// A producer of which nothing is known may start anywhere, since its state may be gone. Where the log proves that it
+    /// never wrote here (everything since offset 0 is there and nobody was forgotten) it has to start at 0; otherwise a
+    /// batch that overtakes an earlier one on its way to a new leader is appended in its place, and the earlier one can
+    /// only follow out of order or expire.
+    ///
+    /// `Differs from Kafka:` up to 4.4 any first sequence is taken (KAFKA-14312, KAFKA-15591, KAFKA-19880); from 4.5 it has
+    /// to be 0 in a partition that never held a record. The rule here covers partitions that other producers wrote to.
+    pub fn check(&self, header: &BatchHeader, log_start: Offset) -> Result<SequenceCheck, AppendError> {
+        let Some(state) = self.by_id.get(&header.producer_id) else {
+            let never_wrote = log_start == 0 && !self.has_forgotten;
+            return match header.base_sequence {
+                found if never_wrote && found != 0 => {
+                    Err(AppendError::OutOfOrderSequence { expected: 0, found })
+                }
+                _ => Ok(SequenceCheck::Next),
+            };
+        };
         let (first, last) = (header.base_sequence, last_sequence(header));
         if state.epoch == header.producer_epoch {
             let same = |batch: &&ProducerBatch| batch.first_sequence == first && batch.last_sequence == last;
@@ -126,7 +144,9 @@ impl ProducerStates {
     /// Forgets producers whose last batch is at least `expiration` old (`producer.id.expiration.ms`, IDM-3).
     pub fn expire(&mut self, now_unix_ms: i64, expiration: Duration) {
         let expiration_ms = i64::try_from(expiration.as_millis()).unwrap_or(i64::MAX);
+        let known = self.by_id.len();
         self.by_id.retain(|_, state| now_unix_ms.saturating_sub(state.last_timestamp()) < expiration_ms);
+        self.has_forgotten |= self.by_id.len() < known;
     }
 }
 
@@ -165,29 +185,40 @@ mod tests {
     #[test]
     fn idm_1_one_of_the_last_five_batches_is_a_duplicate_with_its_offsets() {
         let states = after(&[(0, 2), (2, 1), (3, 1), (4, 1), (5, 1), (6, 3)]);
-        let Ok(SequenceCheck::Duplicate(batch)) = states.check(&header(1, 2, 1, 0)) else {
+        let Ok(SequenceCheck::Duplicate(batch)) = states.check(&header(1, 2, 1, 0), 0) else {
             panic!("sequence 2 is the oldest of five")
         };
         assert_eq!((batch.base_offset, batch.last_offset), (102, 102));
-        assert!(matches!(states.check(&header(1, 6, 3, 0)), Ok(SequenceCheck::Duplicate(_))));
+        assert!(matches!(states.check(&header(1, 6, 3, 0), 0), Ok(SequenceCheck::Duplicate(_))));
         let forgotten = AppendError::OutOfOrderSequence { expected: 9, found: 0 };
-        assert_eq!(states.check(&header(1, 0, 2, 0)), Err(forgotten));
+        assert_eq!(states.check(&header(1, 0, 2, 0), 0), Err(forgotten));
         let longer = AppendError::OutOfOrderSequence { expected: 9, found: 6 };
-        assert_eq!(states.check(&header(1, 6, 2, 0)), Err(longer), "both ends have to match");
+        assert_eq!(states.check(&header(1, 6, 2, 0), 0), Err(longer), "both ends have to match");
     }
 
     #[test]
     fn idm_2_epoch_and_sequence() {
         let states = after(&[(0, 3)]);
-        assert_eq!(states.check(&header(1, 3, 1, 0)), Ok(SequenceCheck::Next));
+        assert_eq!(states.check(&header(1, 3, 1, 0), 0), Ok(SequenceCheck::Next));
         let gap = AppendError::OutOfOrderSequence { expected: 3, found: 4 };
-        assert_eq!(states.check(&header(1, 4, 1, 0)), Err(gap));
+        assert_eq!(states.check(&header(1, 4, 1, 0), 0), Err(gap));
         let old = AppendError::InvalidProducerEpoch { known: 1, found: 0 };
-        assert_eq!(states.check(&header(0, 3, 1, 0)), Err(old));
-        assert_eq!(states.check(&header(2, 0, 1, 0)), Ok(SequenceCheck::Next));
+        assert_eq!(states.check(&header(0, 3, 1, 0), 0), Err(old));
+        assert_eq!(states.check(&header(2, 0, 1, 0), 0), Ok(SequenceCheck::Next));
         let late = AppendError::OutOfOrderSequence { expected: 0, found: 3 };
-        assert_eq!(states.check(&header(2, 3, 1, 0)), Err(late));
-        assert_eq!(ProducerStates::default().check(&header(5, 77, 1, 0)), Ok(SequenceCheck::Next));
+        assert_eq!(states.check(&header(2, 3, 1, 0), 0), Err(late));
+    }
+
+    #[test]
+    fn idm_2_an_unknown_producer_starts_at_0_where_the_log_proves_that_it_never_wrote() {
+        let mut states = after(&[(0, 3)]);
+        let stranger = BatchHeader { producer_id: 99, ..header(0, 4, 1, 0) };
+        let overtaking = AppendError::OutOfOrderSequence { expected: 0, found: 4 };
+        assert_eq!(states.check(&stranger, 0), Err(overtaking));
+        assert_eq!(states.check(&BatchHeader { base_sequence: 0, ..stranger }, 0), Ok(SequenceCheck::Next));
+        assert_eq!(states.check(&stranger, 1), Ok(SequenceCheck::Next), "what it wrote may be deleted");
+        states.expire(i64::MAX, Duration::from_millis(1));
+        assert_eq!(states.check(&stranger, 0), Ok(SequenceCheck::Next), "it may be forgotten");
     }
 
     #[test]
@@ -197,7 +228,7 @@ mod tests {
         assert_eq!(next_sequence(4, 0), 4);
         let states = after(&[(i32::MAX - 1, 3)]);
         assert_eq!(states.get(9).unwrap().last_sequence(), 0);
-        assert_eq!(states.check(&header(1, 1, 1, 0)), Ok(SequenceCheck::Next));
+        assert_eq!(states.check(&header(1, 1, 1, 0), 0), Ok(SequenceCheck::Next));
     }
 
     #[test]
@@ -209,6 +240,6 @@ mod tests {
         states.expire(now + 86_399_999, day);
         assert!(states.get(9).is_some());
         states.expire(now + 86_400_000, day);
-        assert_eq!(states, ProducerStates::default());
+        assert_eq!(states.iter().count(), 0);
     }
 }
