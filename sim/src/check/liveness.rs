@@ -207,7 +207,8 @@ mod tests {
 
     #[test]
     fn l_everything_left_open_is_rejected() {
-        let broken: [(&str, fn(&mut Paper)); 6] = [
+        type Breaks = fn(&mut Paper);
+        let broken: [(&str, Breaks); 6] = [
             ("no running leader", |paper| {
                 paper.elect(None, 1, &[0]);
             }),
