@@ -12,10 +12,12 @@
 //! | helper | what it does |
 //! |---|---|
 //! | `style.rs` | [`Style`]: width, the ANSI switch, wrapping, columns |
-//! | `timeline.rs` | the moments that mattered, merged by time |
+//! | `story.rs` | the steps of a witness, under the sentence that says what is wrong |
+//! | `timeline.rs` | what else happened, merged by time |
 //!
 //! JUnit, HTML and Markdown are not here yet; each will be one file and one row.
 
+mod story;
 mod style;
 mod suite;
 mod terminal;

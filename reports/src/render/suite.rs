@@ -14,6 +14,7 @@ pub fn suite(report: &SuiteReport, out: &str, style: &Style) -> String {
     let mut text = verdict(report, style);
     text.push('\n');
     text.push_str(&table(report, style));
+    text.push_str(&forgiven(report));
     text.push_str(&not_as_expected(report, out, style));
     text
 }
@@ -77,6 +78,16 @@ fn table(report: &SuiteReport, style: &Style) -> String {
         ));
     }
     out
+}
+
+/// How many runs count as expected only because another seed shows what is asked of some seed.
+fn forgiven(report: &SuiteReport) -> String {
+    let count = report.items.iter().filter(|item| item.forgiven).count() as u64;
+    if count == 0 {
+        return String::new();
+    }
+    let runs = counted(count, "run");
+    format!("  {runs} did not show what is expected of some seed; another seed of the scenario did\n")
 }
 
 /// Every run that is not as expected, worst first, with the command that shows it again.

@@ -1,8 +1,10 @@
 //! One run on the terminal: verdict first, then why, then the numbers, then how to see it again.
 
 use super::style::{Style, Tone, columns, counted, left, printable, right};
-use super::timeline;
-use crate::model::{Check, CheckResult, EndReason, Failover, Outcome, Report, Verdict};
+use super::{story, timeline};
+use crate::model::{
+    Check, CheckLevel, CheckResult, EndReason, Failover, Outcome, Report, UnfiredReason, Verdict,
+};
 use crate::time::seconds;
 
 /// The report as text, each line ended by a newline. Sections without content are left out.
@@ -52,10 +54,13 @@ fn verdict(report: &Report, style: &Style) -> String {
 /// One line for each thing that decided the verdict.
 fn reasons(report: &Report, style: &Style) -> String {
     let mut out = String::new();
-    for check in report.violated() {
+    for (name, story) in story::of(report, style) {
+        let Some(check) = report.violated().find(|check| check.name == name) else { continue };
         let fallback = || counted(check.count, "violation");
-        let text = format!("{}   {}", check.name, check.summary.clone().unwrap_or_else(fallback));
+        let note = if check.level == CheckLevel::Error { "" } else { " (decides nothing here)" };
+        let text = format!("{name}{note}   {}", check.summary.clone().unwrap_or_else(fallback));
         out.push_str(&style.wrapped("  x ", Tone::Bad, &text));
+        out.push_str(&story);
     }
     for panic in &report.panics {
         let place = panic.location.as_ref().map(|place| format!(" at {place}")).unwrap_or_default();
@@ -95,25 +100,42 @@ fn missed_expectation(report: &Report) -> Option<String> {
     }
 }
 
-/// Each reason for which the run proves less than it should.
+/// Each reason for which the run proves less than it should, one line each, with what helps.
 fn doubts(report: &Report) -> Vec<String> {
     let mut out = Vec::new();
-    if !report.unfired_faults.is_empty() {
-        out.push(format!("{} did nothing", counted(report.unfired_faults.len() as u64, "fault")));
+    for fault in &report.unfired_faults {
+        let remedy = match fault.reason {
+            UnfiredReason::ConditionUnmet => "change its trigger, or give it more time",
+            UnfiredReason::NoTarget => "aim it at a node that exists then",
+            UnfiredReason::NoEffect => "let it strike while there is something to break",
+        };
+        out.push(format!("fault {} did nothing ({}): {remedy}", fault.id, fault.reason));
     }
     for goal in report.reach.iter().filter(|goal| !goal.ok) {
-        out.push(format!("goal {} {} not reached, got {}", goal.name, goal.want, goal.got));
+        out.push(format!(
+            "goal {} {} not reached, got {}: run longer, strike harder, or ask for less in [expect] reach",
+            goal.name, goal.want, goal.got
+        ));
     }
     let vacuous: Vec<&str> = named(&report.checks, CheckResult::Vacuous);
     if !vacuous.is_empty() {
-        out.push(format!("never exercised: {}", vacuous.join(", ")));
+        out.push(format!(
+            "never exercised: {}: give it something to look at, or switch it off in [checks]",
+            vacuous.join(", ")
+        ));
     }
     let cut_short = match report.end_reason {
         EndReason::Settled | EndReason::Panic => None,
-        EndReason::TimeLimit => Some("the time limit of the scenario was reached before the cluster settled"),
-        EndReason::EventBudget => Some("the event budget was used up before the cluster settled"),
-        EndReason::WallWatchdog => Some("the wall watchdog stopped the run; this depends on the machine"),
-        EndReason::Fatal => Some("the run was stopped before its end"),
+        EndReason::TimeLimit => {
+            Some("the time limit came before the cluster settled: raise time_limit, or see what never ended")
+        }
+        EndReason::EventBudget => {
+            Some("the event budget was used up before the cluster settled: a livelock, or shorten the run")
+        }
+        EndReason::WallWatchdog => {
+            Some("the wall watchdog stopped the run; this depends on the machine: try again on an idle one")
+        }
+        EndReason::Fatal => Some("the run was stopped before its end: see the warnings below"),
     };
     out.extend(cut_short.map(str::to_owned));
     out
@@ -128,7 +150,8 @@ fn timeline_section(report: &Report, style: &Style) -> String {
     if moments.is_empty() {
         return String::new();
     }
-    let mut out = heading("what mattered", style);
+    let title = if story::told(report).is_empty() { "what mattered" } else { "what else happened" };
+    let mut out = heading(title, style);
     // A fault on many nodes must not push every other line to the right.
     let node_width = moments.iter().map(|moment| columns(&moment.node)).filter(|width| *width <= 24).max();
     for moment in &moments {

@@ -1,9 +1,10 @@
-//! The moments that mattered, merged by time: faults, elections, ISR changes, panics, and the steps of witnesses.
+//! The moments that mattered, merged by time: faults, elections, ISR changes, panics.
 
 use std::collections::BTreeSet;
 
+use super::story;
 use super::style::Tone;
-use crate::model::{CheckResult, Failover, Fault, Report, Step};
+use crate::model::{Failover, Fault, Panic, Report};
 
 /// One line of the timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,15 +32,12 @@ pub(super) enum Weight {
 
 /// All moments of a report in order of time, at most `limit`, and how many were left out.
 ///
-/// A witness step tells its event better than the general lists do, so it replaces the moment of the same event id.
+/// What the story of a violation tells is not told again.
 pub(super) fn of(report: &Report, limit: usize) -> (Vec<Moment>, usize) {
-    let evidence = evidence(report);
-    let told: BTreeSet<u64> = evidence.iter().filter_map(|moment| moment.event).collect();
-    let mut moments: Vec<Moment> = general(report)
-        .into_iter()
-        .filter(|moment| moment.event.is_none_or(|event| !told.contains(&event)))
-        .chain(evidence)
-        .collect();
+    let told = story::told(report);
+    let mut moments = general(report);
+    moments.extend(panics(report));
+    moments.retain(|moment| moment.event.is_none_or(|event| !told.contains(&event)));
     moments.sort_by_key(|moment| (moment.t_us, moment.event.unwrap_or(u64::MAX)));
     let omitted = leave_out(&mut moments, limit);
     (moments, omitted)
@@ -59,58 +57,17 @@ fn leave_out(moments: &mut Vec<Moment>, limit: usize) -> usize {
     excess
 }
 
-/// Witness steps of violated checks (each event once), and panics.
-fn evidence(report: &Report) -> Vec<Moment> {
-    let mut seen = BTreeSet::new();
-    let witnesses = report
-        .checks
-        .iter()
-        .filter(|check| check.result == CheckResult::Violated)
-        .filter_map(|check| check.witness.as_ref());
-    let mut moments = Vec::new();
-    for witness in witnesses {
-        let bad = [witness.first_bad_event, witness.final_bad_event];
-        for step in &witness.steps {
-            if seen.insert((step.event, step.what.as_str())) {
-                moments.push(of_step(step, bad.contains(&Some(step.event))));
-            }
-        }
-    }
-    moments.extend(report.panics.iter().map(|panic| Moment {
+/// Panics. The steps of witnesses have a place of their own, see `story.rs`.
+fn panics(report: &Report) -> Vec<Moment> {
+    let moment = |panic: &Panic| Moment {
         t_us: panic.t_us,
         event: Some(panic.event),
         weight: Weight::Evidence,
         node: panic.node.clone(),
         what: format!("PANIC {}", panic.message),
         tone: Tone::Bad,
-    }));
-    moments
-}
-
-fn of_step(step: &Step, is_bad: bool) -> Moment {
-    let mut what = step.what.clone();
-    // The bare number is only worth its place when the sentence does not say it.
-    if let Some(offset) = step.offset.filter(|offset| !step.what.contains(&offset.to_string())) {
-        what.push_str(&format!(", offset {offset}"));
-    }
-    let facts = [
-        step.leader_epoch.map(|epoch| format!("epoch {epoch}")),
-        step.partition_epoch.map(|epoch| format!("partition epoch {epoch}")),
-        step.hw.map(|hw| format!("hw {hw}")),
-        step.leo.map(|leo| format!("leo {leo}")),
-    ];
-    let facts: Vec<String> = facts.into_iter().flatten().collect();
-    if !facts.is_empty() {
-        what.push_str(&format!(" ({})", facts.join(", ")));
-    }
-    Moment {
-        t_us: step.t_us,
-        event: Some(step.event),
-        weight: Weight::Evidence,
-        node: step.node.clone(),
-        what,
-        tone: if is_bad { Tone::Bad } else { Tone::Strong },
-    }
+    };
+    report.panics.iter().map(moment).collect()
 }
 
 /// Faults, elections and ISR changes.
@@ -120,8 +77,8 @@ fn general(report: &Report) -> Vec<Moment> {
         t_us: election.t_us,
         event: election.event,
         weight: Weight::Election,
-        node: format!("controller-{}", election.leader),
-        what: format!("active controller, epoch {}", election.epoch),
+        node: format!("node {}", election.leader),
+        what: format!("becomes the active controller, epoch {}", election.epoch),
         tone: Tone::Plain,
     }));
     moments.extend(report.failovers.iter().filter_map(of_failover));

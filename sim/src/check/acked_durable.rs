@@ -64,7 +64,7 @@ impl AckedDurable {
         let end = base + n;
         let log = ghost.log_of(partition).map(|log| ghost.log(log));
         let what = format!("offsets {base}..{end} of {partition} are acknowledged");
-        let ack = EvidenceStep { event: event.event, at: event.at, host: event.host, what };
+        let ack = EvidenceStep::new(event.event, event.at, event.host, what);
         let hash = log.and_then(|log| identity(log, end, acks));
         let run = Run { end, hash, is_promised: acks == Acks::All, ack };
         if acks == Acks::All {
@@ -105,17 +105,19 @@ impl AckedDurable {
             let takeover = format!("{} leads epoch {}", ghost.name(host), log.newest_epoch);
             let cause = Responsible { fault: None, event: event.event, at: event.at, what: takeover };
             let permit = Permit { reason: "acks=1".to_owned(), responsible: vec![cause] };
-            found.permitted(PermittedLoss::new(partition.clone(), (from, to), records, &permit));
+            found.permitted(PermittedLoss::seen_at(event, partition.clone(), (from, to), records, &permit));
         }
         let Some((from, to, records)) = extent(&promised) else { return };
         if let Some(permit) = permit {
-            found.permitted(PermittedLoss::new(partition.clone(), (from, to), records, &permit));
+            found.permitted(PermittedLoss::seen_at(event, partition.clone(), (from, to), records, &permit));
             return;
         }
         let name = ghost.name(host);
         let epoch = log.newest_epoch;
+        let are = if records == 1 { "record is" } else { "records are" };
         let summary = format!(
-            "{records} acknowledged records of {partition} are not in the log of {name}, the leader of epoch {epoch}"
+            "{records} acknowledged {are} not in the log of {name}, the leader of epoch {epoch}: {partition}@{from}{}",
+            if records == 1 { String::new() } else { format!(" to @{}", to - 1) }
         );
         let mut violation = Violation::seen_at(event, ghost, Some(index), summary).with_offsets(from, to);
         violation.steps.extend(promised.first().map(|(_, run)| run.ack.clone()));

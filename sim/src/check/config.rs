@@ -63,6 +63,8 @@ pub struct ConsumerFacts {
 pub struct JudgeConfig {
     /// Every machine; its place is its [`HostId`].
     pub hosts: Vec<HostKind>,
+    /// The name of every machine, for sentences.
+    pub names: Vec<String>,
     /// Level of each check; [`Level::Error`] for those that are not listed.
     pub levels: BTreeMap<String, Level>,
     /// Topics by name.

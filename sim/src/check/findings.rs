@@ -1,6 +1,6 @@
 //! What checks found.
 
-use broker::ids::{Offset, TopicPartition};
+use broker::ids::{LeaderEpoch, Offset, PartitionEpoch, TopicPartition};
 use broker::time::Instant;
 
 use super::ghost::Ghost;
@@ -19,6 +19,32 @@ pub struct EvidenceStep {
     pub host: Option<HostId>,
     /// What happened, in Kafka's words.
     pub what: String,
+    /// Epochs and offsets of that moment.
+    pub facts: StepFacts,
+    /// The firing, as `id#n`, if a fault did it.
+    pub fault: Option<String>,
+}
+
+impl EvidenceStep {
+    /// A step of which no more is known than what happened.
+    pub fn new(event: u64, at: Instant, host: Option<HostId>, what: String) -> EvidenceStep {
+        EvidenceStep { event, at, host, what, facts: StepFacts::default(), fault: None }
+    }
+}
+
+/// What is known of a partition at the moment of a step, on the node of the step (for a client: on the leader).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StepFacts {
+    /// The leader epoch.
+    pub leader_epoch: Option<LeaderEpoch>,
+    /// The partition epoch.
+    pub partition_epoch: Option<PartitionEpoch>,
+    /// The offset that the step is about.
+    pub offset: Option<Offset>,
+    /// The high watermark.
+    pub high_watermark: Option<Offset>,
+    /// The log end offset.
+    pub log_end: Option<Offset>,
 }
 
 /// Something that must not be.
@@ -49,7 +75,7 @@ impl Violation {
         let mut steps = ghost.evidence(log, Self::STEPS);
         if steps.last().is_none_or(|last| last.event < event.event) {
             let (at, host, what) = (event.at, event.host, summary.clone());
-            steps.push(EvidenceStep { event: event.event, at, host, what });
+            steps.push(EvidenceStep::new(event.event, at, host, what));
         }
         Violation {
             event: event.event,
@@ -90,6 +116,10 @@ pub struct PermittedLoss {
     pub offsets: (Offset, Offset),
     /// Number of acknowledged records lost.
     pub records: u64,
+    /// The event at which the check saw it.
+    pub event: u64,
+    /// World time of that event.
+    pub at: Instant,
     /// The clause that allows it.
     pub reason: String,
     /// Who is responsible, oldest first.
@@ -97,15 +127,17 @@ pub struct PermittedLoss {
 }
 
 impl PermittedLoss {
-    /// `records` acknowledged records of `[from, end)`.
-    pub fn new(
+    /// `records` acknowledged records of `[from, end)`, found to be gone at `event`.
+    pub fn seen_at(
+        event: &TraceEvent,
         partition: TopicPartition,
         (from, end): (Offset, Offset),
         records: u64,
         permit: &Permit,
     ) -> Self {
         let (reason, responsible) = (permit.reason.clone(), permit.responsible.clone());
-        PermittedLoss { partition, offsets: (from, (end - 1).max(from)), records, reason, responsible }
+        let offsets = (from, (end - 1).max(from));
+        PermittedLoss { partition, offsets, records, event: event.event, at: event.at, reason, responsible }
     }
 }
 
@@ -161,6 +193,7 @@ impl Findings {
         {
             last.offsets = (last.offsets.0.min(loss.offsets.0), last.offsets.1.max(loss.offsets.1));
             last.records += loss.records;
+            (last.event, last.at) = (loss.event, loss.at);
         } else if self.permitted.len() < Self::KEPT {
             self.permitted.push(loss);
         }

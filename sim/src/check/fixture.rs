@@ -64,6 +64,7 @@ pub fn config() -> JudgeConfig {
             client("p-0"),
             client("c-0"),
         ],
+        names: Vec::new(),
         levels: BTreeMap::new(),
         topics: BTreeMap::from([("orders".to_owned(), topic)]),
         producers: vec![ProducerFacts {

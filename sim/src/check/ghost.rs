@@ -83,6 +83,9 @@ impl Ghost {
 
     /// A host's name, for people.
     pub fn name(&self, host: HostId) -> String {
+        if let Some(name) = self.config.names.get(host.0 as usize) {
+            return name.clone();
+        }
         match self.node_of(host) {
             Some(node) => format!("node {node}"),
             None => format!("host {}", host.0),
@@ -167,7 +170,7 @@ impl Ghost {
         if self.story.len() == Self::STORY {
             self.story.pop_front();
         }
-        let step = EvidenceStep { event: event.event, at: event.at, host: event.host, what };
+        let step = EvidenceStep::new(event.event, event.at, event.host, what);
         self.story.push_back((log, step));
     }
 

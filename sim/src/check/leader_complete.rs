@@ -29,7 +29,13 @@ impl Check for LeaderComplete {
         let Some(Loss { log, host, epoch, from, to, permit }) = took_over else { return };
         let partition = ghost.log(*log).id.partition.clone();
         if let Some(permit) = permit {
-            found.permitted(PermittedLoss::new(partition, (*from, *to), (to - from) as u64, permit));
+            found.permitted(PermittedLoss::seen_at(
+                event,
+                partition,
+                (*from, *to),
+                (to - from) as u64,
+                permit,
+            ));
             return;
         }
         let name = ghost.name(*host);

@@ -143,7 +143,7 @@ impl Check for Liveness {
             let summary = format!("{bound_ms} ms after everything was healed: {what}");
             let mut steps = ghost.evidence(log, 12);
             let what = "the settle phase begins".to_owned();
-            steps.push(EvidenceStep { event: end.event, at: started, host: None, what });
+            steps.push(EvidenceStep::new(end.event, started, None, what));
             steps.sort_by_key(|step| step.at);
             found.violation(Violation {
                 event: end.event,

@@ -13,6 +13,7 @@
 //! | `budget.rs` | the fault budget: which losses are allowed, and who is responsible |
 //! | `coverage.rs` | [`Coverage`]: counters for `reach` |
 //! | `failover.rs`, `measure.rs` | [`Measurements`]: failovers, ISR changes, availability |
+//! | `witness/` | [`explain`]: the few events without which a finding cannot be understood |
 //! | `table.rs` | from offsets to records, in eight bytes each |
 //! | the others | one check each |
 
@@ -45,15 +46,17 @@ mod reads_monotonic;
 mod recovery;
 mod replica;
 mod table;
+mod witness;
 
 pub use config::{ConsumerFacts, EndOfRun, JudgeConfig, Level, ProducerFacts, TopicFacts};
 pub use coverage::Coverage;
 pub use failover::{Availability, ControllerElection, Failover, IsrChange, Measurements, Window};
 pub use findings::{
-    CheckOutcome, CheckResult, EvidenceStep, Findings, PermittedLoss, Responsible, Violation,
+    CheckOutcome, CheckResult, EvidenceStep, Findings, PermittedLoss, Responsible, StepFacts, Violation,
 };
 pub use ghost::{Ghost, Step};
 pub use judge::{Check, Judge, Judgement, Tally};
+pub use witness::{Question, Story, explain, record_name};
 
 /// When a check speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -20,3 +20,16 @@ pub fn listen() -> &'static AtomicBool {
     }
     &INTERRUPTED
 }
+
+/// From now on Ctrl-C ends the process with one sentence: a part of one run is no result. Gives back the flag, which
+/// nobody sets.
+pub fn stop_at_once(flag: &AtomicBool) -> &AtomicBool {
+    let handler = || {
+        eprintln!("kafkasim: interrupted; a part of a run is no result, so no report is written");
+        std::process::exit(i32::from(Exit::Interrupted.code()));
+    };
+    if let Err(error) = ctrlc::set_handler(handler) {
+        eprintln!("kafkasim: Ctrl-C will end the process without a word: {error}");
+    }
+    flag
+}

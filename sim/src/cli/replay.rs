@@ -10,7 +10,7 @@ use super::args::{Format, ReplayArgs, TraceLevel};
 use super::screen::Screen;
 use super::{Exit, Failure, select, trace, until, work};
 use crate::report::{Origin, report, tool};
-use crate::run::{RunOptions, Stage, simulate};
+use crate::run::{RunOptions, Stage, Until, simulate_and_explain};
 
 /// Runs again, prints the trace and the report.
 pub fn replay(args: &ReplayArgs, screen: &Screen) -> Result<Exit, Failure> {
@@ -29,7 +29,7 @@ pub fn replay(args: &ReplayArgs, screen: &Screen) -> Result<Exit, Failure> {
     let has_trace = args.trace != TraceLevel::Off && args.format == Format::Human;
     let options =
         RunOptions { until: stop, trace_until: has_trace.then_some(u64::MAX), ..RunOptions::default() };
-    let outcome = simulate(&plan, &Stage::kafka(), options);
+    let outcome = simulate_and_explain(&plan, &Stage::kafka(), options);
     let mut new = work::coherent(report(&outcome, &origin));
     if stop.is_none()
         && let Some(old) = &old
@@ -40,7 +40,11 @@ pub fn replay(args: &ReplayArgs, screen: &Screen) -> Result<Exit, Failure> {
         screen.print_document(&new)?;
     } else {
         let facts = outcome.trace.iter().flatten();
-        let mut text: String = facts.filter_map(|event| trace::line(&plan, event, args.trace)).collect();
+        // The step of the moment may have said more: the moment asked for is the last line.
+        let last = if let Some(Until::Event(event)) = stop { event } else { u64::MAX };
+        let mut printer = trace::Printer::new(&plan, args.trace);
+        let shown = facts.take_while(|event| event.event <= last);
+        let mut text: String = shown.filter_map(|event| printer.line(event)).collect();
         if !text.is_empty() {
             text.push('\n');
         }

@@ -23,7 +23,7 @@ pub fn run(args: &RunArgs, screen: &Screen) -> Result<Exit, Failure> {
         is_compared: args.determinism_check,
         workers: args.jobs.max(1),
         out: &args.out,
-        interrupted: if args.seeds.is_some() { interrupt::listen() } else { &never },
+        interrupted: if args.seeds.is_some() { interrupt::listen() } else { interrupt::stop_at_once(&never) },
     };
     let Some(range) = args.seeds else {
         let seed = args.seed.unwrap_or_else(|| select::own_seed(&origin));

@@ -4,20 +4,44 @@ use broker::ids::NodeId;
 use broker::trace::{BatchFact, Election, MetadataFact, Observation, PartitionFact, QuorumRole};
 
 use super::args::TraceLevel;
-use crate::history::{Acks, HistoryEvent};
+use crate::check::record_name;
+use crate::history::{Acks, HistoryEvent, PositionReason, Value};
 use crate::plan::{HostId, Plan};
 use crate::trace::{CrashMode, Fact, StopKind, TraceEvent, WorldFact};
 
-/// The line of a fact; `None` if this much trace does not show it.
-pub fn line(plan: &Plan, event: &TraceEvent, level: TraceLevel) -> Option<String> {
-    let (from, what) = match &event.fact {
-        Fact::World(fact) => world(plan, fact),
-        Fact::Node(fact) => node(fact),
-        Fact::Client(fact) => client(fact),
-    };
-    let host = event.host.map_or("world", |host| plan.host_name(host));
-    let time = reports::time::seconds(event.at.0);
-    (from <= level).then(|| format!("{:>9} {time:>11}  {host:<14} {what}\n", event.event))
+/// Prints the facts of one run, in order.
+pub struct Printer<'a> {
+    plan: &'a Plan,
+    level: TraceLevel,
+    /// The last metadata record that some controller applied.
+    applied: Option<i64>,
+}
+
+impl<'a> Printer<'a> {
+    /// Nothing is printed yet.
+    pub fn new(plan: &'a Plan, level: TraceLevel) -> Printer<'a> {
+        Printer { plan, level, applied: None }
+    }
+
+    /// The line of the next fact; `None` if this much trace does not show it.
+    pub fn line(&mut self, event: &TraceEvent) -> Option<String> {
+        let (mut from, what) = match &event.fact {
+            Fact::World(fact) => world(self.plan, fact),
+            Fact::Node(fact) => node(fact),
+            Fact::Client(fact) => client(self.plan, fact),
+        };
+        if let Fact::Node(Observation::MetadataCommitted { offset, .. }) = &event.fact {
+            // Every controller applies every record, again after a restart: the first time is the news.
+            if self.applied.is_some_and(|applied| *offset <= applied) {
+                from = Debug;
+            } else {
+                self.applied = Some(*offset);
+            }
+        }
+        let host = event.host.map_or("world", |host| self.plan.host_name(host));
+        let time = reports::time::seconds(event.at.0);
+        (from <= self.level).then(|| format!("{:>9} {time:>11}  {host:<14} {what}\n", event.event))
+    }
 }
 
 use TraceLevel::{Debug, Info};
@@ -73,18 +97,19 @@ fn node(fact: &Observation) -> (TraceLevel, String) {
         ),
         Observation::BecameFollower { log, leader_epoch, leader } => {
             let leader = leader.map_or("nobody".to_owned(), |NodeId(id)| id.to_string());
-            (Info, format!("{log} follows {leader}: epoch {leader_epoch}"))
+            (Debug, format!("{log} follows {leader}: epoch {leader_epoch}"))
         }
         Observation::IsrProposed { log, from, to, .. } => {
-            (Info, format!("{log} asks for isr {} -> {}", ids(from), ids(to)))
+            (Debug, format!("{log} asks for isr {} -> {}", ids(from), ids(to)))
         }
         Observation::IsrCommitted { log, partition_epoch, isr, .. } => {
-            (Info, format!("{log} knows isr {} partition epoch {partition_epoch}", ids(isr)))
+            (Debug, format!("{log} knows isr {} partition epoch {partition_epoch}", ids(isr)))
         }
         Observation::QuorumRoleChanged { epoch, role, leader } => {
             let leader = leader.map_or(String::new(), |NodeId(id)| format!(", leader {id}"));
             // Everybody follows somebody: only what changes the quorum is worth a line.
-            let level = if *role == QuorumRole::Follower { Debug } else { Info };
+            let is_news = matches!(role, QuorumRole::Candidate | QuorumRole::Leader | QuorumRole::Resigned);
+            let level = if is_news { Info } else { Debug };
             (level, format!("quorum: {role:?} epoch {epoch}{leader}"))
         }
         Observation::QuorumStatePersisted { epoch, voted_for, .. } => {
@@ -92,14 +117,14 @@ fn node(fact: &Observation) -> (TraceLevel, String) {
             (Debug, format!("quorum: epoch {epoch}{vote} durable"))
         }
         Observation::VoteGranted { epoch, candidate } => {
-            (Info, format!("quorum: votes for {candidate} epoch {epoch}"))
+            (Debug, format!("quorum: votes for {candidate} epoch {epoch}"))
         }
         Observation::ControllerActive { epoch, active } => (
             Info,
             format!("controller {} epoch {epoch}", if *active { "active" } else { "no longer active" }),
         ),
         Observation::MetadataCommitted { offset, fact } => metadata(*offset, fact),
-        Observation::BrokerState { state } => (Info, format!("broker {state}")),
+        Observation::BrokerState { state } => (Debug, format!("broker {state}")),
     }
 }
 
@@ -107,7 +132,7 @@ fn node(fact: &Observation) -> (TraceLevel, String) {
 fn metadata(offset: i64, fact: &MetadataFact) -> (TraceLevel, String) {
     let what = match fact {
         MetadataFact::BrokerRegistered { broker, broker_epoch } => {
-            format!("broker {broker} registered, epoch {broker_epoch}")
+            return (Debug, format!("@{offset} broker {broker} registered, epoch {broker_epoch}"));
         }
         MetadataFact::BrokerUnregistered { broker } => format!("broker {broker} unregistered"),
         MetadataFact::BrokerFenced { broker } => format!("broker {broker} fenced"),
@@ -135,10 +160,10 @@ fn partition(state: &PartitionFact) -> String {
     format!("leader {leader} epoch {epoch} isr {} partition epoch {version}", ids(&state.isr))
 }
 
-fn client(fact: &HistoryEvent) -> (TraceLevel, String) {
+fn client(plan: &Plan, fact: &HistoryEvent) -> (TraceLevel, String) {
     match fact {
         HistoryEvent::Sent { partition, value } => {
-            (Debug, format!("{partition} sends record {} of producer {}", value.n(), value.producer()))
+            (Debug, format!("{partition} sends {}", record_name(plan, *value)))
         }
         HistoryEvent::Acked { partition, acks, base_offset, values, .. } => {
             let offset = base_offset.map_or("?".to_owned(), |offset| offset.to_string());
@@ -147,20 +172,34 @@ fn client(fact: &HistoryEvent) -> (TraceLevel, String) {
                 Acks::Leader => "1",
                 Acks::All => "all",
             };
-            (Debug, format!("{partition} acked {} records at {offset} (acks {acks})", values.len()))
+            (Debug, format!("{partition} acked {} at {offset} (acks {acks})", records(plan, values)))
         }
         HistoryEvent::Failed { partition, is_definite, error, values } => {
             let word = if *is_definite { "failed" } else { "unknown" };
-            (Info, format!("{partition} {} records {word}: {error}", values.len()))
+            (Info, format!("{partition} {word} {}: {error}", records(plan, values)))
         }
         HistoryEvent::Polled { partition, records } => {
             let first = records.first().map_or(0, |(offset, _)| *offset);
-            (Debug, format!("{partition} reads {} records from {first}", records.len()))
+            let values: Vec<Value> = records.iter().map(|(_, value)| *value).collect();
+            (Debug, format!("{partition} reads {} from {first}", self::records(plan, &values)))
         }
         HistoryEvent::Positioned { partition, offset, reason } => {
-            (Info, format!("{partition} goes on at {offset} ({reason:?})"))
+            let level = if *reason == PositionReason::Start { Debug } else { Info };
+            (level, format!("{partition} goes on at {offset} ({reason:?})"))
         }
         HistoryEvent::CaughtUp { partition, offset } => (Debug, format!("{partition} caught up at {offset}")),
+    }
+}
+
+/// `p-0#17`, or `p-0#17 to p-0#19 (3 records)`.
+fn records(plan: &Plan, values: &[Value]) -> String {
+    match values {
+        [] => "nothing".to_owned(),
+        [one] => record_name(plan, *one),
+        [first, .., last] => {
+            let (first, last) = (record_name(plan, *first), record_name(plan, *last));
+            format!("{first} to {last} ({} records)", values.len())
+        }
     }
 }
 
@@ -192,7 +231,22 @@ mod tests {
         let fact = Fact::World(WorldFact::Stopped { kind: StopKind::Crash(CrashMode::Power) });
         let event = TraceEvent { event: 41, at: Instant(1_500_000), host: Some(HostId(0)), fact };
         let wanted = "       41      1.500s  broker-0       crash, power\n";
-        assert_eq!(line(&plan, &event, Info).as_deref(), Some(wanted));
-        assert_eq!(line(&plan, &event, TraceLevel::Off), None);
+        assert_eq!(Printer::new(&plan, Info).line(&event).as_deref(), Some(wanted));
+        assert_eq!(Printer::new(&plan, TraceLevel::Off).line(&event), None);
+    }
+
+    #[test]
+    fn what_every_controller_repeats_is_news_once() {
+        let text = "format = 1\nname = \"a\"\n[cluster]\nbrokers = 1\n[[topic]]\nname = \"t\"\n";
+        let parsed = scenarios::parse("a.toml", text).unwrap_or_else(|report| panic!("{report}"));
+        let plan = Plan::draw(&parsed, crate::seed::Seed(1)).unwrap();
+        let fact = MetadataFact::BrokerFenced { broker: NodeId(0) };
+        let fact = Fact::Node(Observation::MetadataCommitted { offset: 7, fact });
+        let event = TraceEvent { event: 41, at: Instant(1_500_000), host: Some(HostId(0)), fact };
+        let mut printer = Printer::new(&plan, Info);
+        assert!(printer.line(&event).is_some_and(|line| line.contains("broker 0 fenced")));
+        assert_eq!(printer.line(&event), None);
+        let mut printer = Printer::new(&plan, Debug);
+        assert!(printer.line(&event).is_some() && printer.line(&event).is_some());
     }
 }

@@ -196,10 +196,13 @@ pub fn conclude(
     let plan_digest = reports::digest::of_parts(sorted);
     let is_complete = results.iter().all(Option::is_some);
     let done: Vec<&Done> = results.iter().flatten().collect();
-    let suite_items = done.iter().map(|done| done.item.clone()).collect();
+    let verdicts: Vec<suite::SuiteItem> = done.iter().map(|done| done.verdict.clone()).collect();
+    let forgiven = suite::forgiven(&verdicts);
+    let judged =
+        done.iter().zip(forgiven).map(|(done, forgiven)| SuiteItem { forgiven, ..done.item.clone() });
+    let suite_items = judged.collect();
     let suite = SuiteReport::assemble(tool(), plan_digest, is_complete, suite_items);
     let (path, _) = write::write_document(out, &suite)?;
-    let verdicts: Vec<suite::SuiteItem> = done.iter().map(|done| done.verdict.clone()).collect();
     let exit = Exit::of_code(i32::from(suite::exit_code(&verdicts)));
     let exit = if is_complete { exit } else { exit.and(Exit::Interrupted) };
     Ok((suite, path, exit))
@@ -250,6 +253,20 @@ mod tests {
         let (seeds, is_absence) = (SeedQuantifier::Every, false);
         let verdict = suite::SuiteItem { key, group, seeds, outcome, exit_code, is_absence };
         Done { item, verdict, report: None }
+    }
+
+    #[test]
+    fn what_some_other_seed_shows_is_forgiven_in_the_report_too() {
+        let out = tempfile::tempdir().unwrap();
+        let mut absent = done(1, Outcome::Unexpected);
+        (absent.verdict.seeds, absent.verdict.is_absence) = (SeedQuantifier::Some, true);
+        let (alone, _, exit) = conclude(out.path(), &[], &[Some(absent.clone())]).unwrap();
+        assert_eq!((alone.counts.unexpected, exit), (1, Exit::Unexpected));
+        let results = [Some(absent), Some(done(0, Outcome::AsExpected))];
+        let (suite, _, exit) = conclude(out.path(), &[], &results).unwrap();
+        assert_eq!((suite.counts.unexpected, suite.counts.as_expected, exit), (0, 2, Exit::AsExpected));
+        let text = reports::render::suite(&suite, "out", &reports::render::Style::default());
+        assert!(text.starts_with("PASS  2 runs") && text.contains("1 run did not show"), "{text}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use reports::model::{Clients, Config, Expected, Report, Seed, Tool, Verdict};
+use reports::model::{Check, Clients, Config, Expected, Report, Seed, Tool, Verdict};
 use reports::stats::Quantiles;
 use scenarios::catalogue::Section;
 use scenarios::model::ExpectedVerdict;
@@ -61,7 +61,7 @@ pub fn report(outcome: &Outcome, origin: &Origin) -> Report {
     report.coverage = findings::coverage(outcome);
     report.config = config(origin);
     report.warnings = words::warnings(outcome, origin);
-    report.reproduce = origin.reproduce(seed, first_moment(&report));
+    report.reproduce = origin.reproduce(seed, moment(&report));
     report
 }
 
@@ -76,13 +76,19 @@ fn expected(outcome: &Outcome) -> Expected {
     Expected { verdict, check: expect.check.clone() }
 }
 
-/// The first moment that a reader wants to look at: the earliest bad event or panic, if there is one.
-fn first_moment(report: &Report) -> Option<u64> {
-    let bad = report.checks.iter().filter_map(|check| check.witness.as_ref());
-    let bad = bad.filter_map(|witness| witness.first_bad_event.or(witness.final_bad_event));
-    let lost = report.permitted_losses.iter().flat_map(|loss| &loss.responsible).map(|cause| cause.event);
-    let first_loss = lost.max();
-    bad.chain(report.panics.iter().map(|panic| panic.event)).min().or(first_loss)
+/// The moment that a reader wants to see, with all that led to it: where the violation that decides shows itself, or a
+/// panic before it, or else the last cause of a loss.
+fn moment(report: &Report) -> Option<u64> {
+    let mut violated: Vec<&Check> = report.violated().collect();
+    violated.sort_by_key(|check| check.level);
+    let seen = violated
+        .iter()
+        .filter_map(|check| check.witness.as_ref())
+        .find_map(|witness| witness.final_bad_event.or(witness.first_bad_event));
+    let panic = report.panics.iter().map(|panic| panic.event).min();
+    let lost =
+        report.permitted_losses.iter().flat_map(|loss| &loss.responsible).map(|cause| cause.event).max();
+    seen.into_iter().chain(panic).min().or(lost)
 }
 
 fn clients(outcome: &Outcome) -> Clients {

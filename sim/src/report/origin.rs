@@ -46,10 +46,8 @@ impl Origin {
         let choice = self.choice(seed);
         let until =
             self.until.as_ref().map(|until| format!(" --until {}", quoted(until))).unwrap_or_default();
-        // The moment itself must be seen: stop right after it.
-        let window = moment.map(|event| {
-            format!("kafkasim replay {choice} --until {} --trace debug", event.saturating_add(1))
-        });
+        // A run stops after the step with this event: the moment itself is seen.
+        let window = moment.map(|event| format!("kafkasim replay {choice} --until {event} --trace debug"));
         Reproduce { command: format!("kafkasim run {choice}{until}"), window, plan: None }
     }
 
@@ -119,7 +117,7 @@ mod tests {
         let reproduce = origin.reproduce(Seed(7), Some(41));
         let words = r"'it'\''s here/a.toml' --set 'cluster.brokers={ min = 1 }' --seed 7";
         assert_eq!(reproduce.command, format!("kafkasim run {words}"));
-        assert_eq!(reproduce.window, Some(format!("kafkasim replay {words} --until 42 --trace debug")));
+        assert_eq!(reproduce.window, Some(format!("kafkasim replay {words} --until 41 --trace debug")));
     }
 
     #[test]

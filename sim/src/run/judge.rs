@@ -81,7 +81,7 @@ fn finding(plan: &Plan, result: &CheckResult) -> Finding {
         examined: result.examined,
         partitions,
         summary: violation.or(loss),
-        last_event: evidence.max(),
+        last_event: evidence.chain(result.permitted.iter().map(|loss| loss.event)).max(),
     }
 }
 
@@ -120,6 +120,7 @@ fn judge_config(plan: &Plan) -> JudgeConfig {
     });
     JudgeConfig {
         hosts: plan.hosts.iter().map(|host| host.kind.clone()).collect(),
+        names: plan.hosts.iter().map(|host| host.name.clone()).collect(),
         levels: plan.checks.iter().map(|(name, own)| (name.clone(), level(own))).collect(),
         topics: plan.topics.iter().map(|topic| (topic.name.clone(), topic_facts(plan, topic))).collect(),
         producers: producers.collect(),

@@ -93,17 +93,23 @@ impl SuiteItem {
     }
 }
 
-/// The exit code of a suite. With `seeds = "some"`, a seed that does not show what is expected is forgiven if another
-/// seed of the same scenario and variant shows it.
-pub fn exit_code(items: &[SuiteItem]) -> u8 {
+/// Whether each of the items is forgiven: with `seeds = "some"`, a seed that does not show what is expected is, if
+/// another seed of the same scenario and variant shows it.
+pub fn forgiven(items: &[SuiteItem]) -> Vec<bool> {
     let mut shown: BTreeMap<&str, bool> = BTreeMap::new();
     for item in items {
         *shown.entry(&item.group).or_default() |= item.outcome == Word::AsExpected;
     }
-    let is_forgiven = |item: &&SuiteItem| {
+    let is_forgiven = |item: &SuiteItem| {
         item.seeds == SeedQuantifier::Some && item.is_absence && shown.get(item.group.as_str()) == Some(&true)
     };
-    worst_exit_code(items.iter().filter(|item| !is_forgiven(item)).map(|item| item.exit_code))
+    items.iter().map(is_forgiven).collect()
+}
+
+/// The exit code of a suite: the worst of those that are not [`forgiven`].
+pub fn exit_code(items: &[SuiteItem]) -> u8 {
+    let counted = items.iter().zip(forgiven(items)).filter(|(_, is_forgiven)| !is_forgiven);
+    worst_exit_code(counted.map(|(item, _)| item.exit_code))
 }
 
 #[cfg(test)]

@@ -171,3 +171,29 @@ fn an_interrupted_suite_is_130_and_tells_what_it_did() {
         assert_eq!(item.report_digest, Some(reports::digest::of_bytes(report.as_bytes())));
     }
 }
+
+#[test]
+fn an_interrupted_run_is_130_and_says_that_there_is_no_report() {
+    let long = TINY.replace("for  = \"6s\"", "for  = \"10h\"").replacen(
+        "\n[cluster]",
+        "time_limit = \"20h\"\n[cluster]",
+        1,
+    );
+    let dir = directory(&[("long.toml", &long)]);
+    let mut child = command(dir.path(), &["run", "long.toml"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    // The directory is made after Ctrl-C is listened to, before the run.
+    let out = dir.path().join("kafkasim-out");
+    while !out.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let ended = child.wait_with_output().unwrap();
+    let err = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(130), "{err}");
+    assert_eq!(err, "kafkasim: interrupted; a part of a run is no result, so no report is written\n");
+}

@@ -4,3 +4,4 @@ mod exits;
 mod output;
 mod support;
 mod tables;
+mod witness;
