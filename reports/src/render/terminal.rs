@@ -113,7 +113,7 @@ fn doubts(report: &Report) -> Vec<String> {
     }
     for goal in report.reach.iter().filter(|goal| !goal.ok) {
         out.push(format!(
-            "goal {} {} not reached, got {}: run longer, strike harder, or ask for less in [expect] reach",
+            "goal {} {} not reached, got {}: run longer, or ask for less in [expect]",
             goal.name, goal.want, goal.got
         ));
     }
