@@ -62,6 +62,9 @@ fn world(plan: &Plan, fact: &WorldFact) -> (TraceLevel, String) {
         }
         WorldFact::Paused => "paused".to_owned(),
         WorldFact::Resumed => "resumed".to_owned(),
+        WorldFact::FaultFired { id, n, what, targets, .. } if targets.is_empty() => {
+            format!("FAULT {id}#{n}: {what}")
+        }
         WorldFact::FaultFired { id, n, what, targets, .. } => {
             format!("FAULT {id}#{n}: {what} [{}]", names(targets))
         }

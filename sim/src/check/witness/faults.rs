@@ -93,10 +93,14 @@ mod tests {
         WorldFact::FaultFired { id, n: 1, kind, what, targets: vec![HostId(target)] }
     }
 
+    fn phase() -> WorldFact {
+        WorldFact::PhaseStarted { name: "run".to_owned() }
+    }
+
     #[test]
     fn a_fault_is_in_effect_until_it_is_taken_back() {
         let healed = WorldFact::FaultHealed { id: "cut".to_owned(), n: 1 };
-        let trace = trace(vec![(None, fired("cut", "partition", 0)), (None, healed)]);
+        let trace = trace(vec![(None, fired("cut", "partition", 0)), (None, phase()), (None, healed)]);
         let strikes = strikes(&trace);
         assert!(strikes[0].is_in_effect(1) && !strikes[0].is_in_effect(2));
     }
@@ -111,7 +115,7 @@ mod tests {
             (None, fired("again", "restart", 0)),
         ]);
         let strikes = strikes(&trace);
-        assert!(strikes[0].is_in_effect(2) && !strikes[0].is_in_effect(3), "only its own machine ends it");
+        assert!(strikes[0].is_in_effect(1) && !strikes[0].is_in_effect(2), "only its own machine ends it");
         assert!(!strikes[1].is_in_effect(4), "it acts once");
     }
 

@@ -202,11 +202,11 @@ impl<'a> Teller<'a> {
                     self.pick(Kind::Return, at, "starts again".to_owned(), StepFacts::default(), None);
                 }
             }
-            WorldFact::DiskLost { bytes, .. } if at >= self.window.start && self.wants(Kind::Lost) => {
-                if self.trace[at].host.is_some_and(|host| self.hosts.contains(&host)) {
-                    let what = format!("the disk loses {bytes} unsynced bytes");
-                    self.pick(Kind::Lost, at, what, StepFacts::default(), None);
-                }
+            WorldFact::DiskLost { bytes, .. }
+                if at >= self.window.start && self.wants(Kind::Lost) && self.is_about_us(at) =>
+            {
+                let what = format!("the disk loses {bytes} unsynced bytes");
+                self.pick(Kind::Lost, at, what, StepFacts::default(), None);
             }
             _ => {}
         }
@@ -251,15 +251,19 @@ impl<'a> Teller<'a> {
         self.strikes.iter().any(|strike| self.trace[strike.at].at == now)
     }
 
+    /// Did it happen on a machine that matters?
+    fn is_about_us(&self, at: usize) -> bool {
+        self.trace[at].host.is_some_and(|host| self.hosts.contains(&host))
+    }
+
     fn stopped(&mut self, at: usize, kind: &StopKind) {
-        let is_here = self.trace[at].host.is_some_and(|host| self.hosts.contains(&host));
         let what = match kind {
             StopKind::Halt { reason } => format!("ends itself: {reason}"),
             StopKind::Panic { message } => format!("PANIC {message}"),
             // The fault tells it.
             StopKind::Crash(_) | StopKind::End => return,
         };
-        if is_here && self.wants(Kind::Fault) {
+        if self.is_about_us(at) && self.wants(Kind::Fault) {
             self.pick(Kind::Fault, at, what, StepFacts::default(), None);
         }
     }
