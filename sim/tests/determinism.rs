@@ -9,9 +9,14 @@
 //! target/debug/kafkasim   run chaos/random-faults --seeds 1..200 -j 2 --out /tmp/debug
 //! diff -r -x run-meta.json /tmp/release /tmp/debug
 //! ```
+//!
+//! `golden.json` holds fingerprints of ten runs. **Change it only when you can say which event moved**: that every run
+//! differs from yesterday's is news to whoever kept a seed. `UPDATE_GOLDEN=1 cargo test -p sim --test determinism`
+//! writes it anew.
 
 mod proof;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -178,4 +183,43 @@ fn a_late_divergence_is_found_behind_the_checkpoints_that_agree() {
     assert!(at + Duration::from_secs(1) < whole.at, "the run is over before anything can be told");
     let found = divergence(&plan, at);
     assert_eq!(found.agree_up_to, Fingerprint::INTERVAL);
+}
+
+/// Scenario, variant, seed: what `golden.json` holds.
+const GOLDEN: [(&str, Option<&str>, u64); 10] = [
+    ("quickstart.toml", None, 1),
+    ("failover/leader-crash.toml", None, 1),
+    ("failover/leader-pause.toml", None, 1),
+    ("failover/controller-crash.toml", None, 1),
+    ("durability/power-loss-one-broker.toml", None, 1),
+    ("museum/R06-no-maximal-isr.toml", Some("control"), 1),
+    ("recipes/P05-unclean-election.toml", None, 1),
+    ("chaos/random-faults.toml", None, 1),
+    ("chaos/random-faults.toml", None, 2),
+    ("chaos/random-faults.toml", None, 3),
+];
+
+#[test]
+fn ten_runs_are_what_they_were() {
+    let piece = |(file, variant, seed): (&str, Option<&str>, u64)| {
+        let overrides = Overrides { variant: variant.map(str::to_owned), ..Overrides::default() };
+        pieces(&scenario(file, &overrides), [seed]).remove(0)
+    };
+    let pieces: Vec<Piece> = GOLDEN.into_iter().map(piece).collect();
+    let keep = |_: &Piece, outcome: &Outcome| (outcome.key(), outcome.fingerprint.clone());
+    let now: BTreeMap<String, String> =
+        run_all(&pieces, 2, RunOptions::default(), keep).into_iter().collect();
+    assert_eq!(now.len(), GOLDEN.len());
+    let path = proof::root().join("sim/tests/golden.json");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, to_canonical_json(&now)).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let golden: BTreeMap<String, String> = serde_json::from_str(&text).expect("it holds names and digests");
+    let moved: Vec<&String> = now.keys().filter(|key| golden.get(*key) != now.get(*key)).collect();
+    assert!(
+        moved.is_empty(),
+        "other runs than before: {moved:?}. Which event moved? See the head of this file"
+    );
+    assert_eq!(golden.len(), now.len(), "golden.json holds runs that nobody compares");
 }
