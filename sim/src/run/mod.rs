@@ -12,6 +12,7 @@
 //! | `judging.rs` | [`Judging`]: what a run needs of a judge, and what it gets back |
 //! | `judge.rs` | [`KafkaJudge`]: the judge of the room `check`, as a run uses it |
 //! | `tally.rs` | [`Tally`]: faults, panics, clients, in numbers |
+//! | `under_way.rs` | records whose fate is open |
 //! | `outcome.rs` | [`Outcome`]: everything that a report is made of |
 //! | `verdict.rs` | [`judge_run`]: what happened against what was expected; exit codes |
 //! | `world_spec.rs` | the world of a plan |
@@ -31,6 +32,7 @@ mod recorder;
 mod simulate;
 pub mod suite;
 mod tally;
+mod under_way;
 mod verdict;
 #[cfg(test)]
 mod verdict_tests;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use broker::time::Instant;
 use scenarios::model::{CrashMode, Verb};
 
-use crate::history::{HistoryEvent, Value};
+use super::under_way::UnderWay;
+use crate::history::HistoryEvent;
 use crate::plan::{HostId, Plan};
 use crate::trace::{Fact, StopKind, TraceEvent, WorldFact};
 
@@ -75,7 +76,7 @@ pub struct Tally {
     pub consumed: u64,
     /// Send to acknowledgement, in microseconds, in order of acknowledgement.
     pub ack_latencies_us: Vec<u64>,
-    under_way: BTreeMap<HostId, BTreeMap<Value, Instant>>,
+    under_way: BTreeMap<HostId, UnderWay>,
 }
 
 impl Tally {
@@ -150,12 +151,12 @@ impl Tally {
             }
             HistoryEvent::Acked { values, .. } => {
                 self.acked += values.len() as u64;
-                let sent = values.iter().filter_map(|value| under_way.remove(value));
+                let sent = values.iter().filter_map(|value| under_way.remove(*value));
                 self.ack_latencies_us.extend(sent.map(|sent| (at - sent).as_micros() as u64));
             }
             HistoryEvent::Failed { values, is_definite, .. } => {
                 values.iter().for_each(|value| {
-                    under_way.remove(value);
+                    under_way.remove(*value);
                 });
                 let count = if *is_definite { &mut self.failed } else { &mut self.indeterminate };
                 *count += values.len() as u64;
@@ -167,7 +168,7 @@ impl Tally {
 
     /// The run is over: nobody will know about what is still under way.
     pub fn close(&mut self) {
-        let lost: usize = std::mem::take(&mut self.under_way).values().map(BTreeMap::len).sum();
+        let lost: usize = std::mem::take(&mut self.under_way).values().map(UnderWay::len).sum();
         self.indeterminate += lost as u64;
     }
 }
