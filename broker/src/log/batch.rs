@@ -220,8 +220,8 @@ impl Batch {
     }
 
     /// The records, decoded one at a time; ends after the first error. Never allocates by what the bytes claim.
-    pub fn records(&self) -> Records {
-        Records::new(&self.header, self.bytes.slice(HEADER_BYTES..))
+    pub fn records(&self) -> Records<'_> {
+        Records::new(&self.header, &self.bytes[HEADER_BYTES..])
     }
 }
 
@@ -315,11 +315,12 @@ mod tests {
         let ours = builder.build();
         let mut bytes = ours.clone();
         let theirs = kafka_protocol::records::RecordBatchDecoder::decode(&mut bytes).unwrap().records;
-        let records: Vec<Record> = parsed(&ours).records().map(Result::unwrap).collect();
+        let ours = parsed(&ours);
+        let records: Vec<Record> = ours.records().map(Result::unwrap).collect();
         assert_eq!(theirs.len(), records.len());
         for (theirs, ours) in theirs.iter().zip(&records) {
             assert_eq!((theirs.offset, theirs.timestamp), (ours.offset, ours.timestamp));
-            assert_eq!((&theirs.key, &theirs.value), (&ours.key, &ours.value));
+            assert_eq!((theirs.key.as_deref(), theirs.value.as_deref()), (ours.key, ours.value));
             assert_eq!((theirs.producer_id, theirs.producer_epoch), (9, 2));
             assert_eq!(theirs.partition_leader_epoch, 3);
             assert_eq!(theirs.headers.len(), ours.headers.len());

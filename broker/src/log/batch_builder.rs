@@ -17,7 +17,8 @@ pub struct BatchBuilder {
     base_timestamp: i64,
     max_timestamp: i64,
     count: i32,
-    body: BytesMut,
+    /// Room for the header, then the records.
+    bytes: BytesMut,
 }
 
 impl Default for BatchBuilder {
@@ -30,7 +31,7 @@ impl Default for BatchBuilder {
             base_timestamp: -1,
             max_timestamp: -1,
             count: 0,
-            body: BytesMut::new(),
+            bytes: BytesMut::zeroed(HEADER_BYTES),
         }
     }
 }
@@ -94,7 +95,7 @@ impl BatchBuilder {
             + field_bytes(value)
             + varlong_bytes(headers.len() as i64)
             + headers_bytes;
-        let out = &mut self.body;
+        let out = &mut self.bytes;
         out.reserve(length + 5);
         put_varlong(out, length as i64);
         out.put_u8(0); // record attributes: unused in v2
@@ -123,14 +124,15 @@ impl BatchBuilder {
 
     /// Size of the batch in bytes if it were built now.
     pub fn size_bytes_estimate(&self) -> usize {
-        HEADER_BYTES + self.body.len()
+        self.bytes.len()
     }
 
     /// The batch. Without records it is an empty batch of one offset.
-    pub fn build(self) -> Bytes {
-        let mut out = BytesMut::with_capacity(HEADER_BYTES + self.body.len());
+    pub fn build(mut self) -> Bytes {
+        let length = self.bytes.len();
+        let mut out = &mut self.bytes[..HEADER_BYTES];
         out.put_i64(self.base_offset);
-        out.put_i32((HEADER_BYTES - 12 + self.body.len()) as i32);
+        out.put_i32((length - 12) as i32);
         out.put_i32(self.leader_epoch);
         out.put_u8(2);
         out.put_u32(0); // sealed below
@@ -142,9 +144,8 @@ impl BatchBuilder {
         out.put_i16(self.producer.1);
         out.put_i32(self.producer.2);
         out.put_i32(self.count);
-        out.extend_from_slice(&self.body);
-        seal(&mut out);
-        out.freeze()
+        seal(&mut self.bytes);
+        self.bytes.freeze()
     }
 }
 

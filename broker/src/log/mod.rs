@@ -8,7 +8,7 @@
 //! | file | what is inside |
 //! |---|---|
 //! | [`BatchHeader`], [`Batch`], [`batches`], [`stamp`] (`batch.rs`) | record batch v2: header, checks, stamping |
-//! | [`Record`], [`Records`] (`record.rs`) | one record, and the lazy iterator over a batch |
+//! | [`Record`], [`Records`] (`record.rs`) | one record, and the lazy iterator over a batch; both borrow its bytes |
 //! | [`BatchBuilder`] (`batch_builder.rs`) | builds a batch from records |
 //! | [`PartitionLog`] (`partition_log.rs`) | what a log holds: offsets, epochs, high watermark |
 //! | `loader.rs` | opening a log: recovery after a crash (LOG-4) |
@@ -51,4 +51,4 @@ pub use memory_disk::MemoryDisk;
 pub use partition_log::{AppendInfo, LogSettings, PartitionLog, RecoveryHints};
 pub use partition_metadata::list_partitions;
 pub use producers::{ProducerBatch, ProducerState, ProducerStates, SequenceCheck, next_sequence};
-pub use record::{Record, Records};
+pub use record::{Header, Record, Records};

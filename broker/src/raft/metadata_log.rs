@@ -212,7 +212,8 @@ impl MetadataLog {
                     for record in batch.records() {
                         let record =
                             record.map_err(|e| RaftError::DamagedLog { at, reason: e.to_string() })?;
-                        records.push((record.offset, record.value.unwrap_or_default()));
+                        let value = record.value.map(|value| batch.bytes.slice_ref(value));
+                        records.push((record.offset, value.unwrap_or_default()));
                     }
                 }
                 at = batch.header.last_offset() + 1;

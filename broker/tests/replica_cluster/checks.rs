@@ -22,7 +22,7 @@ impl Model {
                 for record in batch.expect("whole").records() {
                     let record = record.expect("whole");
                     let value = record.value.unwrap_or_default();
-                    content.insert(record.offset, String::from_utf8_lossy(&value).into_owned());
+                    content.insert(record.offset, String::from_utf8_lossy(value).into_owned());
                     at = record.offset + 1;
                 }
             }

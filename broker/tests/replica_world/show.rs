@@ -36,7 +36,7 @@ fn values(records: &bytes::Bytes) -> String {
     for batch in batches(records.clone()) {
         for record in batch.expect("a whole batch").records() {
             let value = record.expect("a record").value.unwrap_or_default();
-            words.push(String::from_utf8_lossy(&value).into_owned());
+            words.push(String::from_utf8_lossy(value).into_owned());
         }
     }
     words.join(" ")

@@ -86,7 +86,8 @@ impl Metadata {
 
     /// Asks for this topic from now on.
     pub fn want(&mut self, topic: &Arc<str>) {
-        if self.wanted.insert(topic.clone()) {
+        if !self.wanted.contains(topic) {
+            self.wanted.insert(topic.clone());
             self.is_needed = true;
             self.not_before = Instant::ZERO;
         }

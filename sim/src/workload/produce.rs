@@ -69,6 +69,7 @@ impl Program for ProduceLoad {
             count: 0,
             next_at: self.start_at.max(boot.now),
             pending: None,
+            value: Vec::new(),
             is_stopped: false,
             load: self.clone(),
         };
@@ -81,7 +82,7 @@ impl Program for ProduceLoad {
 struct Pending {
     id: Value,
     key: Option<Bytes>,
-    value: Bytes,
+    value_bytes: usize,
     since: Instant,
 }
 
@@ -95,6 +96,8 @@ struct ProduceMachine {
     next_at: Instant,
     /// While there is one, the application is blocked in `send`.
     pending: Option<Pending>,
+    /// The value that is being handed over: one buffer for all.
+    value: Vec<u8>,
     is_stopped: bool,
 }
 
@@ -134,17 +137,17 @@ impl ProduceMachine {
         self.count += 1;
         let (min, max) = self.load.value_bytes;
         let min = min.max(8);
-        let size = self.rng.gen_range(min..=max.max(min)) as usize;
-        let mut value = Vec::with_capacity(size);
-        value.extend_from_slice(&id.0.to_be_bytes());
-        value.resize(size, 0);
-        Some(Pending { id, key: self.keys.next(&mut self.rng), value: Bytes::from(value), since: now })
+        let value_bytes = self.rng.gen_range(min..=max.max(min)) as usize;
+        Some(Pending { id, key: self.keys.next(&mut self.rng), value_bytes, since: now })
     }
 
     /// Gives a record to the producer. `false`: the application is blocked now.
     fn hand_over(&mut self, record: Pending, now: Instant, out: &mut Outputs) -> bool {
-        let (key, value) = (record.key.clone(), record.value.clone());
-        let sent = self.producer.send(now, &self.load.topic, key, value, record.id, out);
+        // Behind the identity the buffer never holds anything but zeros.
+        self.value.resize(record.value_bytes, 0);
+        self.value[..8].copy_from_slice(&record.id.0.to_be_bytes());
+        let (topic, key) = (&self.load.topic, record.key.as_deref());
+        let sent = self.producer.send(now, topic, key, &self.value, record.id, out);
         let is_blocked = sent.as_ref().is_err_and(|refusal| refusal.is_worth_waiting());
         if is_blocked && !self.is_stopped && now - record.since < self.load.config.max_block {
             self.pending = Some(record);

@@ -44,7 +44,7 @@ fn read_into(
             for record in batch.records() {
                 let record = record?;
                 if record.offset >= position.offset {
-                    delivered.push((record.offset, value_of(record.value.as_deref())));
+                    delivered.push((record.offset, value_of(record.value)));
                     position.offset = record.offset + 1;
                 }
             }

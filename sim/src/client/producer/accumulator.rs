@@ -8,7 +8,7 @@ use broker::ids::TopicPartition;
 use broker::log::HEADER_BYTES;
 use broker::time::{Duration, Instant, earliest};
 
-use super::batch::{BatchId, PendingRecord, ProducerBatch};
+use super::batch::{BatchId, NewRecord, ProducerBatch};
 
 #[derive(Debug, Default)]
 struct PartitionQueue {
@@ -50,11 +50,14 @@ impl Accumulator {
     pub(super) fn append(
         &mut self,
         partition: &TopicPartition,
-        record: PendingRecord,
+        record: NewRecord,
         now: Instant,
     ) -> Option<bool> {
-        let size = PendingRecord::size_bound(record.key.as_ref(), &record.value);
-        let queue = self.queues.entry(partition.clone()).or_default();
+        let size = record.size_bound();
+        if !self.queues.contains_key(partition) {
+            self.queues.insert(partition.clone(), PartitionQueue::default());
+        }
+        let queue = self.queues.get_mut(partition)?;
         let last = queue.queued.back().and_then(|id| self.batches.get_mut(id));
         if let Some(batch) = last.filter(|batch| batch.has_room(size, self.batch_size)) {
             batch.push(record);

@@ -10,20 +10,20 @@ use crate::history::Value;
 /// Numbers batches of one producer in the order of creation.
 pub(super) type BatchId = u64;
 
-/// A record that waits for its acknowledgement.
-#[derive(Debug, Clone)]
-pub(super) struct PendingRecord {
+/// A record on its way into a batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewRecord<'a> {
     pub(super) id: Value,
     pub(super) timestamp_ms: i64,
-    pub(super) key: Option<Bytes>,
-    pub(super) value: Bytes,
+    pub(super) key: Option<&'a [u8]>,
+    pub(super) value: &'a [u8],
 }
 
-impl PendingRecord {
+impl NewRecord<'_> {
     /// No record of this key and value takes more bytes (`DefaultRecord.recordSizeUpperBound`).
-    pub(super) fn size_bound(key: Option<&Bytes>, value: &Bytes) -> usize {
+    pub(super) fn size_bound(&self) -> usize {
         const OVERHEAD: usize = 21;
-        OVERHEAD + key.map_or(0, Bytes::len) + value.len()
+        OVERHEAD + self.key.map_or(0, <[u8]>::len) + self.value.len()
     }
 }
 
@@ -40,7 +40,10 @@ pub(super) struct Identity {
 pub(super) struct ProducerBatch {
     pub(super) id: BatchId,
     pub(super) partition: TopicPartition,
-    pub(super) records: Vec<PendingRecord>,
+    /// Identities of its records, in order.
+    pub(super) values: Vec<Value>,
+    /// The records themselves, already in the form in which they go out.
+    builder: BatchBuilder,
     /// Upper bound of its size on the wire.
     pub(super) size_bytes: usize,
     /// What it takes of `buffer.memory`.
@@ -65,7 +68,8 @@ impl ProducerBatch {
         ProducerBatch {
             id,
             partition,
-            records: Vec::new(),
+            values: Vec::new(),
+            builder: BatchBuilder::new(),
             size_bytes: HEADER_BYTES,
             memory,
             created_at: now,
@@ -80,28 +84,22 @@ impl ProducerBatch {
 
     /// May a record of this size be added? The first always may.
     pub(super) fn has_room(&self, size: usize, batch_size: usize) -> bool {
-        self.attempts == 0 && (self.records.is_empty() || self.size_bytes + size <= batch_size)
+        self.attempts == 0 && (self.values.is_empty() || self.size_bytes + size <= batch_size)
     }
 
-    pub(super) fn push(&mut self, record: PendingRecord) {
-        self.size_bytes += PendingRecord::size_bound(record.key.as_ref(), &record.value);
-        self.records.push(record);
+    pub(super) fn push(&mut self, record: NewRecord) {
+        self.size_bytes += record.size_bound();
+        self.builder.push(record.timestamp_ms, record.key, Some(record.value), &[]);
+        self.values.push(record.id);
     }
 
     /// The batch as bytes, under its present identity.
     pub(super) fn encode(&self) -> Bytes {
-        let mut builder = BatchBuilder::new();
+        let mut builder = self.builder.clone();
         if let Some(identity) = self.identity {
             builder = builder.producer(identity.producer_id, identity.producer_epoch, identity.base_sequence);
         }
-        for record in &self.records {
-            builder.push(record.timestamp_ms, record.key.as_deref(), Some(&record.value), &[]);
-        }
         builder.build()
-    }
-
-    pub(super) fn values(&self) -> Vec<Value> {
-        self.records.iter().map(|record| record.id).collect()
     }
 
     /// Was it sent and given back at least once (`inRetry`)?

@@ -118,7 +118,7 @@ impl Producer {
             sequences.on_acked(&batch);
         }
         out.history.push(HistoryEvent::Acked {
-            values: batch.values(),
+            values: batch.values,
             partition: batch.partition,
             acks: self.config.acks,
             is_idempotent: self.sequences.is_some(),
@@ -153,6 +153,6 @@ impl Producer {
 }
 
 fn report_failure(batch: ProducerBatch, is_definite: bool, error: String, out: &mut Outputs) {
-    let values = batch.values();
-    out.history.push(HistoryEvent::Failed { partition: batch.partition, is_definite, error, values });
+    let (partition, values) = (batch.partition, batch.values);
+    out.history.push(HistoryEvent::Failed { partition, is_definite, error, values });
 }

@@ -8,10 +8,9 @@ use broker::io::{Address, Input};
 use broker::time::{Instant, earliest};
 use broker::wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use broker::wire::messages::{InitProducerIdRequest, ProduceRequest, ProducerId};
-use bytes::Bytes;
 
 use super::accumulator::Accumulator;
-use super::batch::{BatchId, PendingRecord};
+use super::batch::{BatchId, NewRecord};
 use super::partitioner::Partitioner;
 use super::sequences::Sequences;
 use crate::client::backoff::Backoff;
@@ -119,26 +118,26 @@ impl Producer {
         &mut self,
         now: Instant,
         topic: &Arc<str>,
-        key: Option<Bytes>,
-        value: Bytes,
+        key: Option<&[u8]>,
+        value: &[u8],
         id: Value,
         out: &mut Outputs,
     ) -> Result<TopicPartition, SendError> {
         if self.is_closed {
             return Err(SendError::Closed);
         }
-        let size = PendingRecord::size_bound(key.as_ref(), &value) + broker::log::HEADER_BYTES;
+        let record = NewRecord { id, timestamp_ms: now.as_unix_ms(), key, value };
+        let size = record.size_bound() + broker::log::HEADER_BYTES;
         let max = self.config.buffer_memory.min(u64::from(self.config.max_request_size));
         if size as u64 > max {
             return Err(SendError::RecordTooLarge { size, max });
         }
         self.cluster.want(topic);
         let known = self.cluster.metadata().topic(topic).ok_or(SendError::NoMetadata)?;
-        let hashed = if self.config.partitioner_ignore_keys { None } else { key.as_deref() };
+        let hashed = if self.config.partitioner_ignore_keys { None } else { key };
         let is_keyed = hashed.is_some();
         let number = self.partitioner.choose(topic, known, hashed).ok_or(SendError::NoMetadata)?;
         let partition = TopicPartition::new(topic.clone(), number);
-        let record = PendingRecord { id, timestamp_ms: now.as_unix_ms(), key, value };
         let is_full = self.accumulator.append(&partition, record, now).ok_or(SendError::BufferFull)?;
         if !is_keyed {
             self.partitioner.appended(topic, size, is_full);

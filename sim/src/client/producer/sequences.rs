@@ -77,7 +77,7 @@ impl Sequences {
         }
         batch.identity =
             Some(Identity { producer_id: producer.0, producer_epoch: producer.1, base_sequence: own.next });
-        own.next = advance(own.next, batch.records.len());
+        own.next = advance(own.next, batch.values.len());
         own.unfinished.push(batch.id);
     }
 
@@ -93,7 +93,7 @@ impl Sequences {
         let (Some(own), Some(identity)) = (self.partitions.get_mut(&batch.partition), batch.identity) else {
             return;
         };
-        let last = advance(identity.base_sequence, batch.records.len() - 1);
+        let last = advance(identity.base_sequence, batch.values.len() - 1);
         own.last_acked = own.last_acked.max(last);
     }
 
@@ -120,7 +120,7 @@ impl Sequences {
     /// ones have ended (`markSequenceUnresolved`).
     pub(super) fn on_expired_in_retry(&mut self, batch: &ProducerBatch) {
         if let Some(identity) = batch.identity {
-            let after = advance(identity.base_sequence, batch.records.len());
+            let after = advance(identity.base_sequence, batch.values.len());
             let known = self.unresolved.entry(batch.partition.clone()).or_insert(after);
             *known = (*known).max(after);
         }
@@ -209,7 +209,7 @@ impl Sequences {
                     base_sequence: next,
                 });
                 batch.is_sequence_reset = true;
-                next = advance(next, batch.records.len());
+                next = advance(next, batch.values.len());
             }
             (own.producer, own.next, own.last_acked) = (producer, next, NOTHING_ACKED);
         }

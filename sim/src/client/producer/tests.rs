@@ -4,7 +4,6 @@ use broker::log::{Batch, BatchHeader, batches};
 use broker::wire::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use broker::wire::messages::{ProduceRequest, ProduceResponse};
 use broker::wire::{ErrorCode, Request};
-use bytes::Bytes;
 
 use super::{Producer, SendError};
 use crate::client::ProducerConfig;
@@ -30,7 +29,7 @@ fn send_sized(cluster: &mut Fake, n: u64, size: usize) -> Result<(), SendError> 
     cluster.act(|producer, now, out| {
         let mut value = n.to_be_bytes().to_vec();
         value.resize(size, 0);
-        let sent = producer.send(now, &topic(), None, Bytes::from(value), Value(n), out);
+        let sent = producer.send(now, &topic(), None, &value, Value(n), out);
         producer.pump(now, out);
         sent.map(|_| ())
     })
@@ -116,7 +115,8 @@ fn records_linger_and_travel_as_one_batch() {
     assert_eq!(produce(&asked).acks, -1);
     let header = header(&asked);
     assert_eq!((header.record_count, header.producer_epoch, header.base_sequence), (3, 0, 0));
-    let ids: Vec<_> = batch(&asked).records().map(|r| r.unwrap().value.unwrap()).collect();
+    let batch = batch(&asked);
+    let ids: Vec<_> = batch.records().map(|r| r.unwrap().value.unwrap()).collect();
     assert_eq!(ids[2][..8], 3u64.to_be_bytes());
     accept(&mut cluster, &asked, 40);
     assert_eq!(acked(&cluster), [(1, Some(40)), (2, Some(41)), (3, Some(42))]);
