@@ -18,7 +18,7 @@
 //! | [`metadata`] | metadata records and the image that they fold into |
 //! | [`controller`] | the quorum controller: who decides |
 //! | [`node`] | routes an input to one component and drains what comes back |
-//! | [`config`], [`defects`], [`ids`], [`time`], [`rpc`], [`assert`] | used by all, use nobody |
+//! | [`config`], [`defects`], [`ids`], [`time`], [`rpc`], [`mod@assert`] | used by all, use nobody |
 //!
 //! Calls go down (`node` → `controller` → `raft` → `log` → disk; `node` → `replica` → `log` → disk); what must travel up
 //! is a returned event that the node hands on, so that the order of effects is explicit.

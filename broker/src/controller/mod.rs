@@ -1,6 +1,6 @@
 //! The quorum controller: who decides about brokers, topics and partitions.
 //!
-//! Every controller node folds the committed metadata log. The one that leads the quorum also holds a [`term`]: a second
+//! Every controller node folds the committed metadata log. The one that leads the quorum also holds a `term`: a second
 //! image, ahead of the committed one by what it has written and not yet seen committed. A request is decided against
 //! that second image, its records are appended as one atomic batch and applied to it at once, and the answer waits until
 //! the batch is committed (CTL-1). When the term ends the second image is thrown away and everyone who waits is told

@@ -112,6 +112,8 @@ pub struct ControllerElection {
     pub epoch: i32,
     /// Node id of the leader.
     pub leader: i32,
+    /// The leader's name, as scenarios name it.
+    pub node: String,
     /// The event id.
     pub event: Option<u64>,
 }

@@ -77,7 +77,7 @@ fn general(report: &Report) -> Vec<Moment> {
         t_us: election.t_us,
         event: election.event,
         weight: Weight::Election,
-        node: format!("node {}", election.leader),
+        node: election.node.clone(),
         what: format!("becomes the active controller, epoch {}", election.epoch),
         tone: Tone::Plain,
     }));

@@ -33,8 +33,13 @@ fn draft(name: &str, seed: u64, expected: Verdict, check: Option<&str>) -> Repor
         end_us: 61_220_144,
         phases: vec![Phase { name: "run".into(), start_us: 0, end_us: 51_220_144 }],
     };
-    report.elections.controller =
-        vec![ControllerElection { t_us: 210_455, epoch: 1, leader: 1, event: Some(1_204) }];
+    report.elections.controller = vec![ControllerElection {
+        t_us: 210_455,
+        epoch: 1,
+        leader: 1,
+        node: "controller-1".into(),
+        event: Some(1_204),
+    }];
     report.clients = Clients {
         produced: 2_871,
         acked: 2_810,

@@ -96,7 +96,7 @@ fn a_panic_is_in_the_reasons_and_in_the_timeline() {
     }];
     let text = render::run(&report, &narrow());
     assert!(text.contains("x broker-2 panicked at broker/src/replica/partition.rs:77:"), "{text}");
-    assert!(text.contains("5.000s  broker-2  PANIC high watermark moved back"), "{text}");
+    assert!(text.contains("5.000s  broker-2      PANIC high watermark moved back"), "{text}");
 }
 
 #[test]

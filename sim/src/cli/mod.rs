@@ -1,16 +1,16 @@
 //! The command line. Everything that touches the real world (files, terminal, signals, threads) is here or in `reports`.
 //!
 //! Results go to standard output, progress and complaints to standard error. With `--format json` standard output is
-//! exactly one document. What ends a command early is a [`Failure`]: an exit code and one sentence.
+//! exactly one document. What ends a command early is a failure: an exit code and one sentence.
 //!
 //! | file | what |
 //! |---|---|
 //! | `args.rs` | what can be typed |
 //! | `exit.rs` | [`Exit`]: every exit code |
-//! | `failure.rs` | [`Failure`]: why a command could not do what it was asked for |
+//! | `failure.rs` | why a command could not do what it was asked for |
 //! | `select.rs` | from a name on the command line to a scenario and a plan |
 //! | `until.rs` | `12s` or an event number |
-//! | `work.rs` | [`work::Batch`]: runs plans on workers, writes each report |
+//! | `work.rs` | runs plans on workers, writes each report |
 //! | `run.rs`, `suite.rs`, `replay.rs` | the commands that run something |
 //! | `trace.rs` | one line per fact |
 //! | `list.rs` | what exists, as tables and as JSON |

@@ -79,10 +79,13 @@ pub(super) fn isr_changes(outcome: &Outcome) -> Vec<m::IsrChange> {
 
 pub(super) fn elections(outcome: &Outcome) -> m::Elections {
     let count = |name: &str| outcome.judgement.coverage.get(name).copied().unwrap_or(0);
+    let name =
+        |id| outcome.plan.node(id).map_or_else(String::new, |host| outcome.plan.host_name(host).to_owned());
     let election = |election: &ControllerElection| m::ControllerElection {
         t_us: election.at.0,
         epoch: election.epoch,
         leader: election.leader.0,
+        node: name(election.leader),
         event: Some(election.event),
     };
     let unclean = count("unclean_elections");

@@ -10,7 +10,7 @@
 //! | `findings.rs` | checks with their evidence, permitted losses, panics, coverage |
 //! | `events.rs` | faults, phases, goals, fingerprint |
 //! | `cluster.rs` | failovers, availability, ISR changes, elections |
-//! | `words.rs` | [`warnings`]: what the user should know, one sentence each |
+//! | `words.rs` | what the user should know, one sentence each |
 
 mod cluster;
 mod events;
