@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use broker::ids::{Offset, TopicPartition};
+use broker::ids::{NodeId, Offset, TopicPartition};
 
 use super::budget;
 use super::chain::Chain;
@@ -138,6 +138,16 @@ fn extent(lost: &[(Offset, Run)]) -> Option<(Offset, Offset, u64)> {
     Some((from, to, lost.iter().map(|(base, run)| (run.end - base) as u64).sum()))
 }
 
+/// Whose log counts at the end of the run: the leader's. One that came back and has not registered again does not lead
+/// any more, though the metadata still says so: the member of the ISR that would be elected counts in its place.
+fn last_word(log: &LogGhost, ghost: &Ghost) -> Option<NodeId> {
+    let state = log.partition.as_ref();
+    let leader = state.and_then(|state| state.leader).or(log.last_leader);
+    let heirs = state.into_iter().flat_map(|state| state.isr.iter().copied());
+    let mut candidates = leader.into_iter().chain(heirs);
+    candidates.find(|node| ghost.is_serving(*node)).or(leader)
+}
+
 /// The content that was acknowledged: what is committed at this offset, or what a replica holds that calls it committed
 /// (a stale leader may acknowledge too, and its ISR keeps that promise). For `acks=1`: what the leader holds.
 fn identity(log: &LogGhost, end: Offset, acks: Acks) -> Option<u64> {
@@ -190,8 +200,7 @@ impl Check for AckedDurable {
             if log.is_deleted {
                 continue;
             }
-            let leader = log.partition.as_ref().and_then(|state| state.leader).or(log.last_leader);
-            let Some(host) = leader.and_then(|leader| ghost.host_of(leader)) else { continue };
+            let Some(host) = last_word(log, ghost).and_then(|node| ghost.host_of(node)) else { continue };
             let Some(replica) = log.replica(host) else { continue };
             let lost = self.take_lost(&partition, &replica.chain, 0);
             let first = lost.first().map_or(0, |(base, _)| *base);
@@ -257,6 +266,19 @@ mod tests {
         let mut paper = Paper::started(config());
         paper.write(0, &[1, 2], batch(0, 2, 0, 1)).commit(0, 0, 0, 2).ack(2, values(3..5));
         assert_eq!(paper.verdict(NAME).count, 2);
+    }
+
+    #[test]
+    fn a_leader_that_came_back_and_is_not_registered_has_not_the_last_word() {
+        let came_back = |isr: &[i32]| {
+            let mut paper = acked();
+            paper.crash(0, CrashMode::Power).elect(Some(0), 0, isr).open(0, 1, &[]);
+            paper
+        };
+        assert_eq!(came_back(&[0, 1, 2]).outcome(NAME), CheckOutcome::Held);
+        let mut paper = came_back(&[0, 1, 2]);
+        paper.cut(1, 4, 2);
+        assert_eq!(paper.verdict(NAME).count, 2, "the next leader must have it");
     }
 
     #[test]

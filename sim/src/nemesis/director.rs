@@ -2,7 +2,7 @@
 
 use broker::io::Input;
 use broker::time::{Duration, Instant};
-use scenarios::model::{Condition, Heal, NodeState, PhaseEnd, PhaseKind};
+use scenarios::model::{Condition, Heal, PhaseEnd, PhaseKind};
 
 use super::condition::{depends_on, time_marks};
 use super::held::Held;
@@ -173,11 +173,11 @@ impl Director {
         self.enter(self.phases.len(), now, control);
     }
 
-    /// A cluster that was healed a moment ago may still look whole because nobody has noticed yet that it is not.
+    /// A cluster that was healed a moment ago may still look whole because nobody has noticed yet that it is not: until a
+    /// broker that came back has registered, the metadata speaks of the log that it had before.
     fn is_calm(&self, view: &ClusterView, passed: Duration) -> bool {
-        let runs = |host| view.state(host) == NodeState::Running;
         let mut nodes = self.plan.hosts().filter(|(host, _)| self.plan.node_id(*host).is_some());
-        passed >= SETTLES_NOT_BEFORE && nodes.all(|(host, _)| runs(host))
+        passed >= SETTLES_NOT_BEFORE && nodes.all(|(host, _)| view.is_at_work(host))
     }
 
     /// When the last scripted fault was over, or the phase began if that is later; `None` while one is to come.

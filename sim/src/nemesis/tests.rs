@@ -384,6 +384,36 @@ fn log(partition: i32) -> LogId {
 }
 
 #[test]
+fn a_cluster_settles_only_when_every_broker_is_registered_since_its_boot() {
+    let mut story = Story::new(Vec::new());
+    let registers = |story: &mut Story, broker_epoch| {
+        let broker = NodeId(0);
+        for fact in
+            [MetadataFact::BrokerRegistered { broker, broker_epoch }, MetadataFact::BrokerUnfenced { broker }]
+        {
+            story.offset += 1;
+            let offset = story.offset;
+            story.tell(Some(HostId(0)), Fact::Node(Observation::MetadataCommitted { offset, fact }));
+        }
+    };
+    registers(&mut story, 1);
+    for index in 0..2 {
+        story.tell(Some(HostId(0)), Fact::Node(Observation::LogCreated { log: log(index) }));
+    }
+    story.wait(120);
+    let kind = StopKind::Crash(How::Power);
+    story.tell(Some(HostId(0)), Fact::World(WorldFact::Stopped { kind }));
+    story.tell(Some(HostId(0)), Fact::World(WorldFact::Started { incarnation: 1 }));
+    story.wait(10);
+    assert_eq!(story.phases().last(), Some(&"settle"));
+    assert!(!story.world.is_ended, "the metadata speaks of its last life");
+    assert!(story.view.unsettled().iter().any(|line| line.contains("not registered")));
+    registers(&mut story, 2);
+    story.wait(1);
+    assert!(story.world.is_ended && story.director.is_settled());
+}
+
+#[test]
 fn a_cluster_that_does_not_settle_ends_unsettled() {
     let mut story = Story::new(Vec::new());
     story.wait(121);

@@ -1,6 +1,6 @@
 //! What conditions and targets can see, folded from facts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker::ids::{LogId, NodeId, Offset, TopicPartition};
 use broker::trace::{MetadataFact, Observation, PartitionFact};
@@ -37,6 +37,8 @@ pub struct ClusterView {
     applied: Option<(Offset, HostId)>,
     partitions: BTreeMap<TopicPartition, Partition>,
     fenced: BTreeMap<NodeId, bool>,
+    /// Brokers that boot again and are not registered since: what the metadata says of them is about their last life.
+    returning: BTreeSet<NodeId>,
     controller: Option<(i32, NodeId)>,
     replicas: BTreeMap<TopicPartition, Vec<Replica>>,
     hosts: Vec<HostState>,
@@ -79,6 +81,7 @@ impl ClusterView {
             applied: None,
             partitions: BTreeMap::new(),
             fenced: BTreeMap::new(),
+            returning: BTreeSet::new(),
             controller: None,
             replicas: BTreeMap::new(),
             hosts: vec![HostState::Down; plan.hosts.len()],
@@ -162,7 +165,11 @@ impl ClusterView {
         }
         self.applied = Some((offset, host));
         match fact {
-            MetadataFact::BrokerRegistered { broker, .. } | MetadataFact::BrokerFenced { broker } => {
+            MetadataFact::BrokerRegistered { broker, .. } => {
+                self.fenced.insert(*broker, true);
+                self.returning.remove(broker);
+            }
+            MetadataFact::BrokerFenced { broker } => {
                 self.fenced.insert(*broker, true);
             }
             MetadataFact::BrokerUnfenced { broker } => {
@@ -211,6 +218,11 @@ impl ClusterView {
     }
 
     fn world(&mut self, host: Option<HostId>, fact: &WorldFact) -> Change {
+        if let (WorldFact::Started { .. }, Some(node)) = (fact, host.and_then(|host| self.node_of(host)))
+            && self.fenced.contains_key(&node)
+        {
+            self.returning.insert(node);
+        }
         let state = match fact {
             WorldFact::Started { .. } | WorldFact::Resumed => HostState::Up,
             WorldFact::Paused => HostState::Paused,
@@ -315,6 +327,12 @@ impl ClusterView {
         }
     }
 
+    /// Runs, and the metadata knows it: it is neither fenced nor waiting to register again after a boot.
+    pub fn is_at_work(&self, host: HostId) -> bool {
+        let is_returning = self.node_of(host).is_some_and(|node| self.returning.contains(&node));
+        self.state(host) == NodeState::Running && !is_returning
+    }
+
     /// Records of a topic acknowledged so far.
     pub fn acked(&self, topic: &str) -> u64 {
         self.acked.get(topic).copied().unwrap_or(0)
@@ -386,6 +404,8 @@ impl ClusterView {
             let state = self.state(*host);
             if state != NodeState::Running {
                 lines.push(format!("node {node} is {}", state.word()));
+            } else if !self.is_at_work(*host) {
+                lines.push(format!("node {node} has not registered since it booted"));
             }
         }
         lines
