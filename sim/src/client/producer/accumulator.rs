@@ -138,6 +138,8 @@ impl Accumulator {
         batch.is_on_wire = true;
         batch.attempts += 1;
         batch.retry_at = None;
+        // From here on its sequences are those that the broker sees: a gap before them is a gap.
+        batch.is_sequence_reset = false;
         Some(batch)
     }
 

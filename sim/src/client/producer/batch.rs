@@ -55,7 +55,7 @@ pub(super) struct ProducerBatch {
     pub(super) retry_at: Option<Instant>,
     /// None until it is first sent, or without idempotence.
     pub(super) identity: Option<Identity>,
-    /// Its sequence was changed after it was first sent (KIP-360).
+    /// Its sequence was changed since it was last sent (KIP-360, `reopened`).
     pub(super) is_sequence_reset: bool,
     /// It waits for an answer now.
     pub(super) is_on_wire: bool,

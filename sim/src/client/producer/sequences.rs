@@ -223,7 +223,45 @@ impl Sequences {
 
 #[cfg(test)]
 mod tests {
+    use broker::time::{Duration, Instant};
+
+    use super::super::batch::NewRecord;
     use super::*;
+    use crate::history::Value;
+
+    /// Two batches on the wire; the epoch is raised, the first is acknowledged under the old one, and the second is sent
+    /// again as sequence 1 of an epoch of which the broker has seen nothing.
+    fn second_of_a_new_epoch() -> (Sequences, Accumulator, BatchId) {
+        let partition = TopicPartition::new("orders", 0);
+        let mut sequences = Sequences::default();
+        sequences.set_producer(7, 3);
+        let mut batches = Accumulator::new(1, Duration::ZERO, 1_000_000);
+        let mut ids = Vec::new();
+        for n in 0..2 {
+            let record = NewRecord { id: Value::new(1, n), timestamp_ms: 0, key: None, value: b"v" };
+            assert!(batches.append(&partition, record, Instant::ZERO).is_some());
+            let batch = batches.take(&partition).unwrap();
+            sequences.assign(batch);
+            ids.push(batch.id);
+        }
+        sequences.restart(&partition);
+        sequences.raise_epoch(&mut batches);
+        sequences.on_acked(&batches.remove(ids[0]).unwrap());
+        (sequences, batches, ids[1])
+    }
+
+    #[test]
+    fn an_answer_to_the_old_sequence_raises_no_epoch_and_a_gap_after_the_new_one_does() {
+        let (mut sequences, mut batches, id) = second_of_a_new_epoch();
+        let partition = TopicPartition::new("orders", 0);
+        let error = ErrorCode::OutOfOrderSequenceNumber;
+        assert!(sequences.may_retry(batches.get(id).unwrap(), error, -1));
+        assert!(sequences.to_restart.is_empty(), "refused under the sequence that it had before");
+        batches.give_back(id, Instant::ZERO);
+        assert!(batches.take(&partition).is_some());
+        assert!(sequences.may_retry(batches.get(id).unwrap(), error, -1));
+        assert!(sequences.to_restart.contains(&partition), "else it is refused until delivery.timeout.ms");
+    }
 
     #[test]
     fn sequences_wrap_to_zero() {
