@@ -113,7 +113,7 @@ fn shown_by_random_faults(defect: &str, seeds: u64) -> Option<u64> {
     let options = SuiteOptions { workers: WORKERS, run: RunOptions::default(), interrupted: &is_shown };
     let results = suite::run(&plans, &Stage::kafka(), &options, |_, outcome| {
         let is_violated = |check: &&str| result_of(&outcome, check) == Some(CheckResult::Violated);
-        let seed = LOSS_CHECKS.iter().any(|check| is_violated(&check)).then_some(outcome.plan.seed.0);
+        let seed = LOSS_CHECKS.iter().any(is_violated).then_some(outcome.plan.seed.0);
         is_shown.fetch_or(seed.is_some(), Ordering::Relaxed);
         seed
     });
