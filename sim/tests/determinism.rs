@@ -5,9 +5,9 @@
 //! profiles are compared by comparing what their binaries write:
 //!
 //! ```text
-//! target/release/kafkasim run chaos/random-faults --seeds 1..200 -j 2 --out /tmp/release
-//! target/debug/kafkasim   run chaos/random-faults --seeds 1..200 -j 2 --out /tmp/debug
-//! diff -r -x run-meta.json /tmp/release /tmp/debug
+//! target/release/kafkasim run chaos/random-faults --seeds 1..200 -j 2 --out out-release
+//! target/debug/kafkasim   run chaos/random-faults --seeds 1..200 -j 2 --out out-debug
+//! diff -r -x run-meta.json out-release out-debug
 //! ```
 //!
 //! `golden.json` holds fingerprints of ten runs. **Change it only when you can say which event moved**: that every run
