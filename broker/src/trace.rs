@@ -25,6 +25,19 @@ pub struct BatchFact {
     pub is_control: bool,
 }
 
+/// What a log says about one idempotent producer (IDM-1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProducerFact {
+    /// Its id.
+    pub producer_id: ProducerId,
+    /// Its epoch.
+    pub producer_epoch: ProducerEpoch,
+    /// Sequence of its last record.
+    pub last_sequence: i32,
+    /// Offset of its last record.
+    pub last_offset: Offset,
+}
+
 /// Who appended: the leader itself, or a follower copying its leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AppendRole {
@@ -58,6 +71,8 @@ pub enum TruncationReason {
     OutOfRange,
     /// A truncation on recovery: the torn tail of a crash (LOG-4).
     Recovery,
+    /// A snapshot of the leader took the place of the whole log (KIP-630).
+    Snapshot,
 }
 
 /// How a partition got its leader.
@@ -86,6 +101,16 @@ pub struct PartitionFact {
     pub isr: Vec<NodeId>,
     /// Effective `min.insync.replicas`.
     pub min_isr: i32,
+    /// Eligible leader replicas (KIP-966); empty without the feature.
+    pub elr: Vec<NodeId>,
+    /// The last known leader, when ISR and ELR are empty (KIP-966).
+    pub last_known_elr: Vec<NodeId>,
+    /// Replicas that a reassignment adds (KIP-455).
+    pub adding: Vec<NodeId>,
+    /// Replicas that a reassignment removes (KIP-455).
+    pub removing: Vec<NodeId>,
+    /// Elected uncleanly, and the leader has not yet reported that it is done (KIP-704).
+    pub is_recovering: bool,
 }
 
 /// A metadata record that became committed, in terms of what it means.
@@ -99,6 +124,13 @@ pub enum MetadataFact {
     BrokerFenced { broker: NodeId },
     /// The broker may lead again.
     BrokerUnfenced { broker: NodeId },
+    /// The broker is on its way out: it may not lead or join an ISR (CTL-3).
+    BrokerShuttingDown { broker: NodeId },
+    /// A config of a topic or a broker was set (`None`: taken away). `resource` is `topic NAME` or `broker ID`; the
+    /// default of all brokers is `broker`.
+    ConfigChanged { resource: String, name: String, value: Option<String> },
+    /// A feature's finalized level (KIP-584).
+    FeatureChanged { name: String, level: i16 },
     /// A topic exists.
     TopicCreated { topic: String, topic_id: TopicId },
     /// A topic is gone.
@@ -116,6 +148,8 @@ pub enum QuorumRole {
     Unattached,
     /// Follows a leader (voters and observers).
     Follower,
+    /// Asks whether it would be elected, in the same epoch (KIP-996).
+    Prospective,
     /// Asks for votes.
     Candidate,
     /// Leads.
@@ -144,6 +178,12 @@ pub enum Observation {
     Appended { log: LogId, role: AppendRole, batch: BatchFact },
     /// The log was cut: `to` is the new end, `from` the old one.
     Truncated { log: LogId, from: Offset, to: Offset, reason: TruncationReason },
+    /// The log's start moved up: retention, DeleteRecords (RET-1, RET-2), a snapshot (KIP-630), or a follower that
+    /// adopts its leader's start.
+    LogStartAdvanced { log: LogId, from: Offset, to: Offset },
+    /// What the node remembers about idempotent producers after it rebuilt it (boot, truncation) or began to lead:
+    /// last state of each producer of the log below `log_end`, in order of id (IDM-4).
+    ProducerStates { log: LogId, log_end: Offset, states: Vec<ProducerFact> },
     /// Everything below `up_to` is durable on this node's disk.
     Flushed { log: LogId, up_to: Offset },
     /// The node's high watermark moved; `leader` is set if it moved it as the leader.
@@ -165,6 +205,8 @@ pub enum Observation {
     },
     /// The broker applied metadata and follows.
     BecameFollower { log: LogId, leader_epoch: LeaderEpoch, leader: Option<NodeId> },
+    /// The broker fetches the partition from `leader` in this epoch, or (`None`) no longer fetches it (P-17).
+    FetcherChanged { log: LogId, leader_epoch: LeaderEpoch, leader: Option<NodeId> },
     /// The leader asked the controller for another ISR.
     IsrProposed { log: LogId, leader_epoch: LeaderEpoch, from: Vec<NodeId>, to: Vec<NodeId> },
     /// The leader learned that an ISR is committed.
@@ -176,6 +218,19 @@ pub enum Observation {
     QuorumStatePersisted { epoch: LeaderEpoch, voted_for: Option<NodeId>, leader: Option<NodeId> },
     /// The node answered a vote request with yes.
     VoteGranted { epoch: LeaderEpoch, candidate: NodeId },
+    /// The node answered a pre-vote request with yes; that is not recorded and binds nobody (KIP-996).
+    PreVoteGranted { epoch: LeaderEpoch, candidate: NodeId },
+    /// The node fetches the metadata log at `offset`: it promises that it has everything below (KIP-595).
+    QuorumFetched { epoch: LeaderEpoch, offset: Offset },
+    /// The node's view of who votes changed: a record in its log, possibly uncommitted, or its truncation (KIP-853).
+    VotersChanged { offset: Offset, voters: Vec<NodeId> },
+    /// A snapshot of the metadata below `offset` is on disk; `digest` stands for its content (KIP-630).
+    SnapshotWritten { offset: Offset, epoch: LeaderEpoch, digest: u64 },
+    /// The node's metadata were replaced by a snapshot.
+    SnapshotLoaded { offset: Offset, epoch: LeaderEpoch, digest: u64 },
+    /// The node has applied the committed metadata below `offset`; `digest` stands for the whole image. Stated
+    /// now and then, at offsets that are the same on every node.
+    MetadataApplied { offset: Offset, digest: u64 },
     // ---- controller and brokers ----
     /// The node became (or ceased to be) the active controller.
     ControllerActive { epoch: LeaderEpoch, active: bool },

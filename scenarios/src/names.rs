@@ -12,23 +12,205 @@ pub struct DefectName {
     pub about: &'static str,
 }
 
+const fn defect_row(id: &'static str, name: &'static str, about: &'static str) -> DefectName {
+    DefectName { id, name, about }
+}
+
 /// Every defect that the broker can be given.
 pub const DEFECTS: &[DefectName] = &[
-    DefectName {
-        id: "R01",
-        name: "truncate-to-high-watermark",
-        about: "a follower truncates to its own high watermark before it asks the leader (KAFKA-1211, KIP-101)",
-    },
-    DefectName {
-        id: "R05",
-        name: "isr-expand-ignores-epoch-start",
-        about: "a follower joins the ISR at a stale high watermark, below the start of the epoch (KAFKA-7128)",
-    },
-    DefectName {
-        id: "R06",
-        name: "no-maximal-isr",
-        about: "the high watermark does not wait for replicas of an ISR that is still being proposed (KIP-497)",
-    },
+    defect_row(
+        "R01",
+        "truncate-to-high-watermark",
+        "a follower truncates to its own stale high watermark before it asks the leader (KAFKA-1211, KIP-101)",
+    ),
+    defect_row(
+        "R02",
+        "offset-only-divergence",
+        "a leader takes a follower for consistent if its end is not beyond its own, whatever the epochs say (KAFKA-3919, KIP-101)",
+    ),
+    defect_row(
+        "R03",
+        "next-epoch-lookup",
+        "a leader answers an unknown epoch with the start of the next one, and the follower cuts there at once (KAFKA-6361, KIP-279)",
+    ),
+    defect_row(
+        "R04",
+        "unfenced-fetch",
+        "fetches carry neither leader epoch nor last fetched epoch, and a follower truncates only when its epoch changes (KAFKA-6880, KIP-320)",
+    ),
+    defect_row(
+        "R05",
+        "isr-expand-ignores-epoch-start",
+        "an out-of-sync follower joins the ISR on the leader's stale high watermark (KAFKA-7128)",
+    ),
+    defect_row(
+        "R06",
+        "no-maximal-isr",
+        "the high watermark ignores a proposed ISR that the controller may have committed (KIP-497, KAFKA-8836)",
+    ),
+    defect_row(
+        "R07",
+        "eager-shrink",
+        "the high watermark trusts a proposed smaller ISR before the controller has confirmed it (KIP-497)",
+    ),
+    defect_row(
+        "R08",
+        "alter-partition-skips-broker-epoch",
+        "the ISR may name an incarnation of a broker that is not the one which fetched (KAFKA-14139, KIP-903)",
+    ),
+    defect_row(
+        "R09",
+        "fenced-replica-may-join",
+        "a fenced or stopping broker may be put back into the ISR (KAFKA-13916, KIP-841)",
+    ),
+    defect_row(
+        "R10",
+        "last-replica-standing",
+        "the last member of the ISR is kept there although it may have lost its tail; nobody else is remembered as eligible (KAFKA-15332, KIP-966)",
+    ),
+    defect_row(
+        "R11",
+        "high-watermark-below-min-isr",
+        "the high watermark moves although the ISR is smaller than min.insync.replicas (KIP-966)",
+    ),
+    defect_row(
+        "R12",
+        "unclean-broker-stays-eligible",
+        "a broker that lost its tail in an unclean shutdown stays an eligible leader replica (KAFKA-15586, KIP-966)",
+    ),
+    defect_row("R12b", "fenced-last-known-leader", "a fenced last known leader is elected (KAFKA-19522)"),
+    defect_row(
+        "R13",
+        "fetch-state-on-divergence",
+        "a leader records the fetch offset of a follower whose history differs (KAFKA-13141)",
+    ),
+    defect_row(
+        "R14",
+        "epochs-kept-on-empty-truncate",
+        "a truncation that cuts nothing leaves conflicting entries in the leader epoch cache (KAFKA-10706)",
+    ),
+    defect_row(
+        "R15",
+        "no-epoch-at-election",
+        "a new leader does not record the start of its epoch before it has data (KAFKA-7415)",
+    ),
+    defect_row(
+        "R16",
+        "stale-fetch-response",
+        "a follower applies a fetch response although its fetch state has moved on",
+    ),
+    defect_row(
+        "R17",
+        "list-offsets-below-epoch-start",
+        "a new leader answers offset lookups from its stale high watermark (KIP-207)",
+    ),
+    defect_row(
+        "R18",
+        "alter-partition-skips-partition-epoch",
+        "the controller accepts an ISR that was proposed against an older partition epoch (KAFKA-12367)",
+    ),
+    defect_row(
+        "R19",
+        "follower-state-across-epochs",
+        "a leader that is elected again takes an out-of-sync follower for caught up by what it remembers (KAFKA-13790)",
+    ),
+    defect_row(
+        "R20",
+        "delete-beyond-high-watermark",
+        "retention deletes segments above the high watermark (KAFKA-5634)",
+    ),
+    defect_row(
+        "R22",
+        "old-log-for-new-topic",
+        "a broker serves the log of a deleted topic for its re-created namesake (KAFKA-14616, KIP-516)",
+    ),
+    defect_row(
+        "R23",
+        "unmatched-isr-answer",
+        "an AlterPartition answer is applied to a proposal that it does not belong to",
+    ),
+    defect_row(
+        "H01",
+        "isr-member-end-across-epochs",
+        "a leader that is elected again counts what members of the ISR had in an earlier epoch",
+    ),
+    defect_row("K01", "vote-not-durable", "a vote is given before it is on disk (KIP-595)"),
+    defect_row(
+        "K02",
+        "leader-resumes-its-epoch",
+        "a restarted leader goes on leading its epoch (KAFKA-10527)",
+    ),
+    defect_row(
+        "K03",
+        "commit-by-counting-old-epochs",
+        "the quorum's leader commits records of earlier epochs before one of its own (Raft 5.4.2)",
+    ),
+    defect_row("K04", "unsynced-fetch-counts", "a voter fetches on before what it has is on disk (KIP-595)"),
+    defect_row(
+        "K04b",
+        "leader-counts-unsynced",
+        "the quorum's leader counts its own records before they are on its disk (KIP-595)",
+    ),
+    defect_row(
+        "K05",
+        "no-check-quorum",
+        "a leader that no majority fetches from does not resign (KAFKA-15489)",
+    ),
+    defect_row(
+        "K06",
+        "no-pre-vote",
+        "a voter that hears of no leader raises the epoch at once (KAFKA-16164, KIP-996)",
+    ),
+    defect_row(
+        "K07",
+        "fixed-election-timeout",
+        "election time-outs and back-offs are not drawn (KAFKA-18345)",
+    ),
+    defect_row(
+        "K08",
+        "metadata-deleted-without-snapshot",
+        "old metadata segments are deleted although no snapshot covers them (KAFKA-14238)",
+    ),
+    defect_row(
+        "K09",
+        "voters-change-before-own-epoch",
+        "the voters change before the leader has committed a record of its epoch (KIP-853)",
+    ),
+    defect_row(
+        "K09b",
+        "concurrent-voter-changes",
+        "a second change of the voters begins before the first is committed (KIP-853)",
+    ),
+    defect_row(
+        "K10",
+        "leader-always-counts",
+        "a leader that is no voter any more counts itself (KAFKA-16530)",
+    ),
+    defect_row(
+        "K11",
+        "fetch-of-non-voter-refused",
+        "a leader refuses to serve a node that does not know yet that it is no voter any more (KIP-853)",
+    ),
+    defect_row(
+        "K12",
+        "no-revert-on-resign",
+        "an active controller that resigns keeps what it never committed (KAFKA-13114)",
+    ),
+    defect_row(
+        "K13",
+        "uncommitted-reads",
+        "the controller answers from what is not committed yet (KAFKA-15048)",
+    ),
+    defect_row(
+        "K14",
+        "old-controller-obeyed",
+        "a broker obeys metadata of an older leader epoch (KAFKA-6082, KIP-380)",
+    ),
+    defect_row(
+        "K15",
+        "register-without-fencing",
+        "a broker may register again while its earlier incarnation is still unfenced",
+    ),
 ];
 
 /// A check that the simulator evaluates, with the bounds that `[checks]` may set.

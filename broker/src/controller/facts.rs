@@ -3,7 +3,9 @@
 use super::elections::topic_settings;
 use crate::config::BrokerConfig;
 use crate::ids::{LogId, Offset, TopicId, TopicPartition};
-use crate::metadata::{MetadataDelta, MetadataImage, MetadataRecord, PartitionRegistration};
+use crate::metadata::{
+    LeaderRecoveryState, MetadataDelta, MetadataImage, MetadataRecord, PartitionRegistration,
+};
 use crate::trace::{Election, MetadataFact, PartitionFact};
 
 /// Applies a record and says what it means; `None` for records that mean nothing to an observer: configs (their effect
@@ -99,6 +101,11 @@ fn partition_changed(
             replicas: after.replicas.clone(),
             isr: after.isr.clone(),
             min_isr: topic_settings(image, settings, &topic.name).min_insync_replicas,
+            elr: Vec::new(),
+            last_known_elr: Vec::new(),
+            adding: after.adding.clone(),
+            removing: after.removing.clone(),
+            is_recovering: after.leader_recovery_state == LeaderRecoveryState::Recovering,
         },
     })
 }

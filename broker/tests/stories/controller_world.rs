@@ -308,6 +308,11 @@ impl World {
             MetadataFact::BrokerUnregistered { broker } => format!("unregistered {broker}"),
             MetadataFact::BrokerFenced { broker } => format!("fenced {broker}"),
             MetadataFact::BrokerUnfenced { broker } => format!("unfenced {broker}"),
+            MetadataFact::BrokerShuttingDown { broker } => format!("shutting-down {broker}"),
+            MetadataFact::ConfigChanged { resource, name, value } => {
+                format!("config {resource} {name}={}", value.as_deref().unwrap_or("default"))
+            }
+            MetadataFact::FeatureChanged { name, level } => format!("feature {name}={level}"),
             MetadataFact::TopicCreated { topic, .. } => format!("created {topic}"),
             MetadataFact::TopicDeleted { topic, .. } => format!("deleted {topic}"),
             MetadataFact::ProducerIdsAllocated { broker, first, size } => {

@@ -170,6 +170,11 @@ impl Paper {
             replicas: vec![NodeId(0), NodeId(1), NodeId(2)],
             isr: isr.iter().copied().map(NodeId).collect(),
             min_isr: 2,
+            elr: vec![],
+            last_known_elr: vec![],
+            adding: vec![],
+            removing: vec![],
+            is_recovering: false,
         };
         self.meta(MetadataFact::PartitionChanged { log: log(), election, state })
     }

@@ -230,6 +230,9 @@ impl Ghost {
                 self.took_over(index, host, *leader_epoch, step);
             }
             Observation::BecameFollower { log, .. }
+            | Observation::LogStartAdvanced { log, .. }
+            | Observation::ProducerStates { log, .. }
+            | Observation::FetcherChanged { log, .. }
             | Observation::IsrProposed { log, .. }
             | Observation::IsrCommitted { log, .. } => step.log = Some(self.index(log)),
             Observation::ControllerActive { epoch, active } => {
@@ -252,6 +255,12 @@ impl Ghost {
             Observation::QuorumRoleChanged { .. }
             | Observation::QuorumStatePersisted { .. }
             | Observation::VoteGranted { .. }
+            | Observation::PreVoteGranted { .. }
+            | Observation::QuorumFetched { .. }
+            | Observation::VotersChanged { .. }
+            | Observation::SnapshotWritten { .. }
+            | Observation::SnapshotLoaded { .. }
+            | Observation::MetadataApplied { .. }
             | Observation::BrokerState { .. } => {}
         }
     }

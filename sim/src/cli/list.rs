@@ -176,7 +176,7 @@ struct DefectRow {
 
 fn defect_rows() -> Vec<DefectRow> {
     let row = |defect: Defect| DefectRow { id: defect.id(), name: defect.name(), about: defect.about() };
-    Defect::ALL.into_iter().map(row).collect()
+    Defect::ALL.iter().copied().map(row).collect()
 }
 
 impl Row for DefectRow {

@@ -92,6 +92,16 @@ fn node(fact: &Observation) -> (TraceLevel, String) {
             let role = if leader.is_some() { "leader" } else { "follower" };
             (Debug, format!("{log} hw {from} -> {to} leo {log_end} ({role})"))
         }
+        Observation::LogStartAdvanced { log, from, to } => {
+            (Info, format!("{log} starts at {to}, no longer at {from}"))
+        }
+        Observation::ProducerStates { log, log_end, states } => {
+            (Debug, format!("{log} knows {} producers below {log_end}", states.len()))
+        }
+        Observation::FetcherChanged { log, leader_epoch, leader } => {
+            let from = leader.map_or("nobody".to_owned(), |NodeId(id)| id.to_string());
+            (Debug, format!("{log} fetches from {from}: epoch {leader_epoch}"))
+        }
         Observation::BecameLeader { log, leader_epoch, partition_epoch, epoch_start } => (
             Info,
             format!(
@@ -122,6 +132,24 @@ fn node(fact: &Observation) -> (TraceLevel, String) {
         Observation::VoteGranted { epoch, candidate } => {
             (Debug, format!("quorum: votes for {candidate} epoch {epoch}"))
         }
+        Observation::PreVoteGranted { epoch, candidate } => {
+            (Debug, format!("quorum: would vote for {candidate} after epoch {epoch}"))
+        }
+        Observation::QuorumFetched { epoch, offset } => {
+            (Debug, format!("quorum: fetches at {offset}, epoch {epoch}"))
+        }
+        Observation::VotersChanged { offset, voters } => {
+            (Info, format!("quorum: voters {} since @{offset}", ids(voters)))
+        }
+        Observation::SnapshotWritten { offset, epoch, .. } => {
+            (Info, format!("quorum: snapshot of @{offset} written, epoch {epoch}"))
+        }
+        Observation::SnapshotLoaded { offset, epoch, .. } => {
+            (Info, format!("quorum: snapshot of @{offset} loaded, epoch {epoch}"))
+        }
+        Observation::MetadataApplied { offset, digest } => {
+            (Debug, format!("metadata below @{offset}: {digest:016x}"))
+        }
         Observation::ControllerActive { epoch, active } => (
             Info,
             format!("controller {} epoch {epoch}", if *active { "active" } else { "no longer active" }),
@@ -140,6 +168,11 @@ fn metadata(offset: i64, fact: &MetadataFact) -> (TraceLevel, String) {
         MetadataFact::BrokerUnregistered { broker } => format!("broker {broker} unregistered"),
         MetadataFact::BrokerFenced { broker } => format!("broker {broker} fenced"),
         MetadataFact::BrokerUnfenced { broker } => format!("broker {broker} unfenced"),
+        MetadataFact::BrokerShuttingDown { broker } => format!("broker {broker} is shutting down"),
+        MetadataFact::ConfigChanged { resource, name, value } => {
+            format!("{resource}: {name} = {}", value.as_deref().unwrap_or("its default"))
+        }
+        MetadataFact::FeatureChanged { name, level } => format!("feature {name} at level {level}"),
         MetadataFact::TopicCreated { topic, .. } => format!("topic {topic} created"),
         MetadataFact::TopicDeleted { topic, .. } => format!("topic {topic} deleted"),
         MetadataFact::PartitionChanged { log, election, state } => {
@@ -160,7 +193,17 @@ fn metadata(offset: i64, fact: &MetadataFact) -> (TraceLevel, String) {
 fn partition(state: &PartitionFact) -> String {
     let leader = state.leader.map_or("none".to_owned(), |NodeId(id)| id.to_string());
     let (epoch, version) = (state.leader_epoch, state.partition_epoch);
-    format!("leader {leader} epoch {epoch} isr {} partition epoch {version}", ids(&state.isr))
+    let mut text = format!("leader {leader} epoch {epoch} isr {} partition epoch {version}", ids(&state.isr));
+    let lists = [
+        ("elr", &state.elr),
+        ("last known leader", &state.last_known_elr),
+        ("adding", &state.adding),
+        ("removing", &state.removing),
+    ];
+    for (word, nodes) in lists.into_iter().filter(|(_, nodes)| !nodes.is_empty()) {
+        text = format!("{text} {word} {}", ids(nodes));
+    }
+    text
 }
 
 fn client(plan: &Plan, fact: &HistoryEvent) -> (TraceLevel, String) {

@@ -115,6 +115,11 @@ impl Story {
             replicas: vec![NodeId(partition), NodeId((partition + 1) % 3), NodeId((partition + 2) % 3)],
             isr: isr.iter().map(|id| NodeId(*id)).collect(),
             min_isr: 2,
+            elr: vec![],
+            last_known_elr: vec![],
+            adding: vec![],
+            removing: vec![],
+            is_recovering: false,
         };
         let fact = MetadataFact::PartitionChanged { log, election: Election::Clean, state };
         let offset = self.offset;
@@ -241,6 +246,11 @@ fn a_stale_controller_does_not_turn_the_view_back() {
         replicas: vec![NodeId(0)],
         isr: vec![NodeId(1)],
         min_isr: 1,
+        elr: vec![],
+        last_known_elr: vec![],
+        adding: vec![],
+        removing: vec![],
+        is_recovering: false,
     };
     let fact = MetadataFact::PartitionChanged { log, election: Election::Clean, state };
     story.tell(Some(HostId(1)), Fact::Node(Observation::MetadataCommitted { offset: stale, fact }));

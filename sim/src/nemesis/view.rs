@@ -185,7 +185,11 @@ impl ClusterView {
                 let partition = Partition { log: log.clone(), state: state.clone() };
                 self.partitions.insert(log.partition.clone(), partition);
             }
-            MetadataFact::TopicCreated { .. } | MetadataFact::ProducerIdsAllocated { .. } => {}
+            MetadataFact::TopicCreated { .. }
+            | MetadataFact::ProducerIdsAllocated { .. }
+            | MetadataFact::BrokerShuttingDown { .. }
+            | MetadataFact::ConfigChanged { .. }
+            | MetadataFact::FeatureChanged { .. } => {}
         }
         Change::METADATA
     }

@@ -33,7 +33,11 @@ impl Ghost {
             MetadataFact::PartitionChanged { log, election, state } => {
                 self.partition_changed(event, log, *election, state, step);
             }
-            MetadataFact::TopicCreated { .. } | MetadataFact::ProducerIdsAllocated { .. } => {}
+            MetadataFact::TopicCreated { .. }
+            | MetadataFact::ProducerIdsAllocated { .. }
+            | MetadataFact::BrokerShuttingDown { .. }
+            | MetadataFact::ConfigChanged { .. }
+            | MetadataFact::FeatureChanged { .. } => {}
         }
     }
 

@@ -58,6 +58,7 @@ impl Words<'_> {
             TruncationReason::HighWatermark => "to its own high watermark",
             TruncationReason::OutOfRange => "out of the leader's range",
             TruncationReason::Recovery => "torn by a crash",
+            TruncationReason::Snapshot => "a snapshot takes its place",
         };
         format!("cuts its log from {from} to {to} ({why})")
     }
@@ -88,6 +89,7 @@ impl Words<'_> {
                 let word = match role {
                     QuorumRole::Leader => "leads the metadata quorum",
                     QuorumRole::Candidate => "asks for votes",
+                    QuorumRole::Prospective => "asks whether it would be elected",
                     QuorumRole::Resigned => "resigns",
                     QuorumRole::Unattached => "knows no leader",
                     QuorumRole::Follower => "follows",
