@@ -137,6 +137,20 @@ fn alter(c: &Command<'_>, world: &World) -> AlterPartitionRequest {
         .with_topics(vec![TopicData::default().with_topic_id(topic_id).with_partitions(vec![partition])])
 }
 
+/// `reassign TOPIC PARTITION (to=1,2 | cancel) [keep-count]`
+fn reassign(c: &Command<'_>) -> AlterPartitionReassignmentsRequest {
+    let replicas = (!c.has("cancel")).then(|| ids(c.value("to").unwrap_or(""), BrokerId));
+    let partition = alter_partition_reassignments_request::ReassignablePartition::default()
+        .with_partition_index(c.id(2))
+        .with_replicas(replicas);
+    let topic = alter_partition_reassignments_request::ReassignableTopic::default()
+        .with_name(TopicName(text(c.word(1))))
+        .with_partitions(vec![partition]);
+    AlterPartitionReassignmentsRequest::default()
+        .with_allow_replication_factor_change(!c.has("keep-count"))
+        .with_topics(vec![topic])
+}
+
 fn delete(c: &Command<'_>, world: &World) -> DeleteTopicsRequest {
     let mut state = DeleteTopicState::default().with_name(None);
     if c.has("by-id") {
@@ -184,6 +198,11 @@ fn run(c: &Command<'_>, world: &mut World) {
         }
         "create" => world.ask(c.number("at", world.active()), 7, create(c)),
         "delete" => world.ask(c.number("at", world.active()), 6, delete(c, world)),
+        "reassign" => world.ask(c.number("at", world.active()), 1, reassign(c)),
+        "list-reassignments" => {
+            let request = ListPartitionReassignmentsRequest::default().with_topics(None);
+            world.ask(c.number("at", world.active()), 0, request);
+        }
         "alter" => {
             let mut request = alter(c, world);
             if c.value("epoch").is_none() {
@@ -255,7 +274,7 @@ macro_rules! stories {
     };
 }
 
-stories! { registration, sessions, failover, unclean, alter_partition, revert, producer_ids, topics, shutdown }
+stories! { registration, sessions, failover, unclean, alter_partition, revert, producer_ids, topics, shutdown, reassignment }
 
 /// A broker as the random walk sees it: which incarnation runs.
 #[derive(Clone, Copy, Default)]
@@ -294,12 +313,29 @@ fn random_alter(rng: &mut ChaCha8Rng, world: &World) -> Option<AlterPartitionReq
     )
 }
 
+fn random_reassignment(rng: &mut ChaCha8Rng, world: &World) -> Option<AlterPartitionReassignmentsRequest> {
+    let all: Vec<_> = world.current().partitions().collect();
+    if all.is_empty() {
+        return None;
+    }
+    let (topic, number, _) = &all[rng.gen_range(0..all.len())];
+    let first = rng.gen_range(1..5);
+    let target = (first..first + rng.gen_range(1..4)).map(|n| BrokerId((n - 1) % 4 + 1)).collect();
+    let partition = alter_partition_reassignments_request::ReassignablePartition::default()
+        .with_partition_index(*number)
+        .with_replicas(rng.gen_bool(0.8).then_some(target));
+    let topic = alter_partition_reassignments_request::ReassignableTopic::default()
+        .with_name(TopicName(text(&topic.name)))
+        .with_partitions(vec![partition]);
+    Some(AlterPartitionReassignmentsRequest::default().with_topics(vec![topic]))
+}
+
 fn random_step(rng: &mut ChaCha8Rng, world: &mut World, walkers: &mut [Walker]) {
     let active = world.active();
     let i = rng.gen_range(0..walkers.len());
     let id = i as i32 + 1;
     let epoch = world.current().broker(NodeId(id)).map_or(-1, |b| b.broker_epoch);
-    match rng.gen_range(0..20) {
+    match rng.gen_range(0..21) {
         0 | 1 => {
             walkers[i].incarnation += u128::from(rng.gen_bool(0.8));
             let incarnation = walkers[i].incarnation + 1000 * id as u128;
@@ -334,6 +370,11 @@ fn random_step(rng: &mut ChaCha8Rng, world: &mut World, walkers: &mut [Walker]) 
         14 => {
             let request = AllocateProducerIdsRequest::default().with_broker_id(BrokerId(id));
             world.ask(active, 0, request.with_broker_epoch(epoch));
+        }
+        18 => {
+            if let Some(request) = random_reassignment(rng, world) {
+                world.ask(active, rng.gen_range(0..2), request);
+            }
         }
         15 if rng.gen_bool(0.3) => world.elect(rng.gen_range(101..104), rng.gen_bool(0.5)),
         16 | 17 => world.pass(Duration::from_millis(rng.gen_range(0..4000))),

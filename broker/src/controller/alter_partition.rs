@@ -46,7 +46,13 @@ pub(super) fn alter_partition(
             partitions.push(match change {
                 Ok((state, record)) => {
                     records.extend(record);
-                    describe(answer, &state)
+                    // The change completed a reassignment that moves the leadership away from the sender: its news
+                    // come with the metadata. An error and a record at once, as in Kafka (CTL-7).
+                    if state.leader == Some(sender) {
+                        describe(answer, &state)
+                    } else {
+                        answer.with_error_code(ErrorCode::NewLeaderElected.code())
+                    }
                 }
                 Err(code) => answer.with_error_code(code.code()),
             });

@@ -1,5 +1,6 @@
 //! Who leads and who is in sync after something changed.
 
+use super::reassignment::{Assignment, completed};
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::ids::{NodeId, TopicId};
 use crate::metadata::{
@@ -22,6 +23,7 @@ pub(super) struct PartitionChange<'a> {
     topic_id: TopicId,
     number: i32,
     partition: &'a PartitionRegistration,
+    target: Assignment,
     target_isr: Vec<NodeId>,
     target_recovery: LeaderRecoveryState,
     unclean: bool,
@@ -34,6 +36,7 @@ impl<'a> PartitionChange<'a> {
             topic_id,
             number,
             partition,
+            target: Assignment::of(partition),
             target_isr: partition.isr.clone(),
             target_recovery: partition.leader_recovery_state,
             unclean: false,
@@ -43,6 +46,12 @@ impl<'a> PartitionChange<'a> {
     /// The ISR that is wanted.
     pub(super) fn target_isr(mut self, isr: Vec<NodeId>) -> Self {
         self.target_isr = isr;
+        self
+    }
+
+    /// The replicas that are wanted, and which of them come and go.
+    pub(super) fn target_assignment(mut self, assignment: Assignment) -> Self {
+        self.target = assignment;
         self
     }
 
@@ -65,24 +74,29 @@ impl<'a> PartitionChange<'a> {
         if let Some(leader) = self.partition.leader.filter(clean) {
             return (Some(leader), false);
         }
-        if let Some(leader) = self.partition.replicas.iter().copied().find(clean) {
+        if let Some(leader) = self.target.replicas.iter().copied().find(clean) {
             return (Some(leader), false);
         }
         if !self.unclean {
             return (None, false);
         }
-        let any = self.partition.replicas.iter().copied().find(|n| can_lead(*n));
+        let any = self.target.replicas.iter().copied().find(|n| can_lead(*n));
         (any, any.is_some())
     }
 
     /// The record that is needed, `None` if there is nothing to change. The ISR never becomes empty: without ELR the
-    /// last member stays, even if it cannot lead (CTL-6).
-    pub(super) fn build(self, can_lead: impl Fn(NodeId) -> bool) -> Option<PartitionChangeRecord> {
+    /// last member stays, even if it cannot lead (CTL-6). A change that brings the last replica of a reassignment into
+    /// the ISR completes the reassignment (CTL-7).
+    pub(super) fn build(mut self, can_lead: impl Fn(NodeId) -> bool) -> Option<PartitionChangeRecord> {
+        if let Some((replicas, isr)) = completed(&self.target, &self.target_isr) {
+            (self.target, self.target_isr) = (Assignment::settled(replicas), isr);
+        }
         let (leader, unclean) = self.elect(&can_lead);
         let mut record = PartitionChangeRecord::new(self.topic_id, self.number);
         if leader != self.partition.leader {
             record.leader = Some(leader);
         }
+        self.target.note_changes(self.partition, &mut record);
         let (mut isr, mut recovery) = (self.target_isr, self.target_recovery);
         if unclean {
             isr = leader.into_iter().collect();

@@ -15,12 +15,13 @@
 //! | `brokers` | registration, heartbeats, fencing (CTL-2, CTL-3) |
 //! | `elections` | who leads and who is in sync after a change (CTL-5, CTL-6) |
 //! | `alter_partition` | a leader asks for another ISR (CTL-4) |
+//! | `reassignment` | other replicas for a partition (CTL-7) |
 //! | `topics`, `topic_rules`, `placement` | topics come and go; where their replicas are put |
 //! | `producer_ids` | blocks of producer ids (IDM-5) |
 //! | `facts` | what a committed record means |
 //! | `refusals` | NOT_CONTROLLER, in each answer's own field |
 //!
-//! Not here yet: reassignment (CTL-7), eligible leader replicas (ELR), preferred leader election, changing configs.
+//! Not here yet: eligible leader replicas (ELR), preferred leader election, changing configs.
 
 mod alter_partition;
 mod brokers;
@@ -30,7 +31,8 @@ mod facts;
 mod placement;
 mod producer_ids;
 mod quorum_controller;
-mod refusals;
+mod reassignment;
+pub(crate) mod refusals;
 mod sessions;
 mod term;
 mod topic_rules;

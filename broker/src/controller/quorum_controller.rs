@@ -78,8 +78,7 @@ impl Controller {
         }
     }
 
-    /// Deals with BrokerRegistration, BrokerHeartbeat, AlterPartition, CreateTopics, DeleteTopics and
-    /// AllocateProducerIds. NOT_CONTROLLER if this is not the active controller; any other request ends the connection.
+    /// Deals with every request of `refusals`: of brokers, and of operators through brokers. NOT_CONTROLLER if this is not the active controller; any other request ends the connection.
     pub fn handle_request(
         &mut self,
         to: ReplyTo,

@@ -3,13 +3,14 @@
 use crate::wire::messages::create_topics_response::CreatableTopicResult;
 use crate::wire::messages::delete_topics_response::DeletableTopicResult;
 use crate::wire::messages::{
-    AllocateProducerIdsResponse, AlterPartitionResponse, BrokerHeartbeatResponse, BrokerRegistrationResponse,
-    CreateTopicsResponse, DeleteTopicsResponse,
+    AllocateProducerIdsResponse, AlterPartitionReassignmentsResponse, AlterPartitionResponse,
+    BrokerHeartbeatResponse, BrokerRegistrationResponse, CreateTopicsResponse, DeleteTopicsResponse,
+    ListPartitionReassignmentsResponse,
 };
 use crate::wire::{ErrorCode, Request, Response};
 
 /// The answer of a node that is not the active controller; `None` if the request is none of the controller's.
-pub(super) fn not_controller(version: i16, request: &Request) -> Option<Response> {
+pub(crate) fn not_controller(version: i16, request: &Request) -> Option<Response> {
     let code = ErrorCode::NotController.code();
     Some(match request {
         Request::BrokerRegistration(_) => {
@@ -19,6 +20,12 @@ pub(super) fn not_controller(version: i16, request: &Request) -> Option<Response
         Request::AlterPartition(_) => AlterPartitionResponse::default().with_error_code(code).into(),
         Request::AllocateProducerIds(_) => {
             AllocateProducerIdsResponse::default().with_error_code(code).into()
+        }
+        Request::AlterPartitionReassignments(_) => {
+            AlterPartitionReassignmentsResponse::default().with_error_code(code).into()
+        }
+        Request::ListPartitionReassignments(_) => {
+            ListPartitionReassignmentsResponse::default().with_error_code(code).into()
         }
         Request::CreateTopics(r) => {
             let refuse = |name: &crate::wire::messages::TopicName| {

@@ -8,7 +8,7 @@ use super::brokers::{self, Heartbeat};
 use super::deferred::Deferred;
 use super::producer_ids::allocate_producer_ids;
 use super::sessions::Sessions;
-use super::{Decision, topics};
+use super::{Decision, reassignment, topics};
 use crate::config::{BrokerConfig, NodeConfig};
 use crate::ids::{LeaderEpoch, Offset};
 use crate::invariant;
@@ -168,6 +168,10 @@ impl Term {
                 topics::create_topics(&self.current, &self.settings, &mut self.rng, r)
             }
             Request::DeleteTopics(r) => topics::delete_topics(&self.current, to.api_version, r),
+            Request::AlterPartitionReassignments(r) => {
+                reassignment::alter_reassignments(&self.current, &self.settings, r)
+            }
+            Request::ListPartitionReassignments(r) => reassignment::list_reassignments(&self.current, r),
             Request::AllocateProducerIds(r) => allocate_producer_ids(&self.current, r),
             _ => return out.reply(to, refusal),
         };

@@ -57,21 +57,29 @@ pub(super) fn check_assignments(
             return invalid("Partitions should be a consecutive 0-based integer sequence.".into());
         }
         let replicas: Vec<NodeId> = assignment.broker_ids.iter().map(|b| NodeId(b.0)).collect();
-        if replicas.is_empty() {
-            return invalid("The manual partition assignment includes an empty replica list.".into());
-        }
-        if let Some(unknown) = replicas.iter().find(|n| image.broker(**n).is_none()) {
-            return invalid(format!(
-                "The manual partition assignment includes broker {unknown}, but no such broker is registered."
-            ));
-        }
-        if replicas.iter().collect::<BTreeSet<_>>().len() != replicas.len() {
-            return invalid("The manual partition assignment includes a broker more than once.".into());
-        }
+        check_replicas(image, &replicas)?;
         if all.first().is_some_and(|first| first.len() != replicas.len()) {
             return invalid("The partitions have different numbers of replicas.".into());
         }
         all.push(replicas);
     }
     Ok(all)
+}
+
+/// May these be the replicas of a partition? Errors: INVALID_REPLICA_ASSIGNMENT unless they are some, different and
+/// registered. Source: `ReplicationControlManager.validateManualPartitionAssignment`.
+pub(super) fn check_replicas(image: &MetadataImage, replicas: &[NodeId]) -> Result<(), Refusal> {
+    let invalid = |why: String| Err(Refusal::new(ErrorCode::InvalidReplicaAssignment, why));
+    if replicas.is_empty() {
+        return invalid("The manual partition assignment includes an empty replica list.".into());
+    }
+    if let Some(unknown) = replicas.iter().find(|n| image.broker(**n).is_none()) {
+        return invalid(format!(
+            "The manual partition assignment includes broker {unknown}, but no such broker is registered."
+        ));
+    }
+    if replicas.iter().collect::<BTreeSet<_>>().len() != replicas.len() {
+        return invalid("The manual partition assignment includes a broker more than once.".into());
+    }
+    Ok(())
 }

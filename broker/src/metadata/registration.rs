@@ -119,9 +119,9 @@ pub struct PartitionRegistration {
     pub partition_epoch: PartitionEpoch,
     /// Whether the leader still recovers from an unclean election.
     pub leader_recovery_state: LeaderRecoveryState,
-    /// Replicas that a reassignment adds; empty as long as there is no reassignment here.
+    /// Replicas that a reassignment under way adds (KIP-455).
     pub adding: Vec<NodeId>,
-    /// Replicas that a reassignment removes; empty as long as there is no reassignment here.
+    /// Replicas that a reassignment under way removes (KIP-455).
     pub removing: Vec<NodeId>,
 }
 

@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 
+use crate::controller::refusals::not_controller;
 use crate::ids::NodeId;
 use crate::io::{ConnectionId, Listener};
-use crate::rpc::{Call, CallResult, Caller, Outbox, ReplyTo};
+use crate::rpc::{Call, CallResult, Caller, Outbox, Outgoing, ReplyTo};
 use crate::time::Duration;
-use crate::wire::messages::create_topics_response::CreatableTopicResult;
+use crate::wire::Request;
 use crate::wire::messages::delete_topics_request::DeleteTopicState;
-use crate::wire::messages::delete_topics_response::DeletableTopicResult;
-use crate::wire::messages::{CreateTopicsResponse, DeleteTopicsResponse};
-use crate::wire::{ErrorCode, Request, Response};
+
+/// Any version of a request after its latest change of layout.
+const LATEST: i16 = i16::MAX;
 
 #[derive(Debug)]
 struct Relayed {
@@ -37,8 +38,8 @@ impl Forwarder {
 
     /// Relays a client's request.
     pub fn relay(&mut self, to: ReplyTo, request: Request, controller: Option<NodeId>, out: &mut Outbox) {
-        let Some(controller) = controller else { return out.reply(to, refusal(&request)) };
         let request = in_latest_layout(request);
+        let Some(controller) = controller else { return refuse(to, &request, out) };
         self.next_call += 1;
         out.call(Call {
             caller: Caller::Forward,
@@ -56,7 +57,7 @@ impl Forwarder {
         let Some(relayed) = self.relayed.remove(&id) else { return };
         match result {
             Ok(response) => out.reply(relayed.to, response),
-            Err(_) => out.reply(relayed.to, refusal(&relayed.request)),
+            Err(_) => refuse(relayed.to, &relayed.request, out),
         }
     }
 
@@ -75,28 +76,11 @@ fn in_latest_layout(request: Request) -> Request {
     Request::DeleteTopics(request)
 }
 
-/// NOT_CONTROLLER in the request's own answer.
-fn refusal(request: &Request) -> Response {
-    let code = ErrorCode::NotController.code();
-    match request {
-        Request::DeleteTopics(request) => {
-            let by_name = request.topic_names.iter().map(|name| {
-                DeletableTopicResult::default().with_name(Some(name.clone())).with_error_code(code)
-            });
-            let by_either = request.topics.iter().map(|topic| {
-                DeletableTopicResult::default()
-                    .with_name(topic.name.clone())
-                    .with_topic_id(topic.topic_id)
-                    .with_error_code(code)
-            });
-            DeleteTopicsResponse::default().with_responses(by_name.chain(by_either).collect()).into()
-        }
-        Request::CreateTopics(request) => {
-            let topics = request.topics.iter().map(|topic| {
-                CreatableTopicResult::default().with_name(topic.name.clone()).with_error_code(code)
-            });
-            CreateTopicsResponse::default().with_topics(topics.collect()).into()
-        }
-        _ => CreateTopicsResponse::default().into(),
+/// NOT_CONTROLLER in the request's own answer. What is relayed is what a controller answers; should something else come
+/// here, its connection ends.
+fn refuse(to: ReplyTo, request: &Request, out: &mut Outbox) {
+    match not_controller(LATEST, request) {
+        Some(refusal) => out.reply(to, refusal),
+        None => out.list.push(Outgoing::Disconnect { to }),
     }
 }

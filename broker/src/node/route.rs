@@ -30,6 +30,8 @@ pub(super) fn is_offered(listener: Listener, api_key: ApiKey) -> bool {
                 | ApiVersions
                 | CreateTopics
                 | DeleteTopics
+                | AlterPartitionReassignments
+                | ListPartitionReassignments
                 | InitProducerId
                 | OffsetForLeaderEpoch
                 | DescribeCluster
@@ -46,6 +48,8 @@ pub(super) fn is_offered(listener: Listener, api_key: ApiKey) -> bool {
                 | AllocateProducerIds
                 | CreateTopics
                 | DeleteTopics
+                | AlterPartitionReassignments
+                | ListPartitionReassignments
                 | ApiVersions
         ),
     }
@@ -131,7 +135,10 @@ impl Node {
                 broker.producer_ids.init(to, &request, out);
                 broker.poll(now, out);
             }
-            Request::CreateTopics(_) | Request::DeleteTopics(_) => {
+            Request::CreateTopics(_)
+            | Request::DeleteTopics(_)
+            | Request::AlterPartitionReassignments(_)
+            | Request::ListPartitionReassignments(_) => {
                 let controller = broker.controller;
                 broker.forwarder.relay(to, request, controller, out);
             }

@@ -35,7 +35,7 @@
 //! *Invariant:* no record is read by a consumer and none is acknowledged under acks=all before the high watermark has
 //! passed it, and the high watermark passes only what every member of the maximal ISR has (P-9).
 //!
-//! Deliberately absent: reassignment, fetch sessions, quotas, preferred read replicas, transactions, several log
+//! Deliberately absent: fetch sessions, quotas, preferred read replicas, transactions, several log
 //! directories.
 
 mod alter_partition;

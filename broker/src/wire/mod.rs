@@ -121,6 +121,8 @@ apis! {
     EndQuorumEpoch: EndQuorumEpochRequest => EndQuorumEpochResponse,
     AlterPartition: AlterPartitionRequest => AlterPartitionResponse,
     DescribeCluster: DescribeClusterRequest => DescribeClusterResponse,
+    AlterPartitionReassignments: AlterPartitionReassignmentsRequest => AlterPartitionReassignmentsResponse,
+    ListPartitionReassignments: ListPartitionReassignmentsRequest => ListPartitionReassignmentsResponse,
     BrokerRegistration: BrokerRegistrationRequest => BrokerRegistrationResponse,
     BrokerHeartbeat: BrokerHeartbeatRequest => BrokerHeartbeatResponse,
     AllocateProducerIds: AllocateProducerIdsRequest => AllocateProducerIdsResponse,

@@ -7,7 +7,7 @@ mod net;
 use broker::ids::NodeId;
 use broker::time::Duration;
 use broker::wire::Response;
-use net::{Cluster, create_topic, fetch, init_producer_id, list_end_offset, metadata, produce};
+use net::{Cluster, create_topic, fetch, init_producer_id, list_end_offset, metadata, produce, reassign};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -124,4 +124,40 @@ fn a_controlled_shutdown_hands_leadership_over_and_ends_by_itself() {
     let new =
         leader_of(&mut cluster, other, "orders").expect("a leader, without waiting for a session to expire");
     assert_ne!(new, old);
+}
+
+/// CTL-7: two brokers that join take a partition over, with everything in it; the old replicas delete theirs.
+#[test]
+fn brokers_that_join_take_a_partition_over() {
+    let mut cluster = booted(3, 3);
+    cluster.ask(NodeId(0), create_topic("orders", 2, 2)).expect("the topic is created");
+    cluster.run_for(SECOND);
+    let old = leader_of(&mut cluster, NodeId(0), "orders").expect("a leader");
+    let topic_id = cluster.topic_id(old, "orders");
+    for _ in 0..5 {
+        assert_eq!(acknowledged(&mut cluster, old, topic_id), 0);
+    }
+    let (a, b) = (cluster.add_broker(), cluster.add_broker());
+    cluster.run_for(SECOND * 5);
+    let Some(Response::AlterPartitionReassignments(answer)) =
+        cluster.ask(NodeId(0), reassign("orders", &[a.0, b.0]))
+    else {
+        panic!("an answer")
+    };
+    assert_eq!(answer.responses[0].partitions[0].error_code, 0);
+    cluster.run_for(SECOND * 5);
+    assert_eq!(leader_of(&mut cluster, old, "orders"), Some(a), "the first of the new ones leads");
+    for id in 0..3 {
+        assert_eq!(cluster.logs(NodeId(id)), ["__cluster_metadata/0"], "{id} has nothing any more");
+    }
+    assert_eq!(cluster.ask(a, list_end_offset("orders")).and_then(net::listed_offset), Some(5));
+    assert_eq!(acknowledged(&mut cluster, a, topic_id), 0, "both are in sync");
+}
+
+/// Produces with acks=all; the error code of the answer.
+fn acknowledged(cluster: &mut Cluster, leader: NodeId, topic_id: broker::ids::TopicId) -> i16 {
+    match cluster.ask(leader, produce(topic_id, -1, b"x")) {
+        Some(Response::Produce(response)) => response.responses[0].partition_responses[0].error_code,
+        other => panic!("no answer to a produce: {other:?}"),
+    }
 }

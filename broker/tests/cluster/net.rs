@@ -7,7 +7,7 @@ use broker::config::{BrokerConfig, NodeConfig};
 use broker::defects::DefectSet;
 use broker::ids::{NodeId, TopicId};
 use broker::io::{Address, ConnectionId, Effect, Effects, Input, Listener};
-use broker::log::{BatchBuilder, MemoryDisk, batches};
+use broker::log::{BatchBuilder, MemoryDisk, batches, list_partitions};
 use broker::node::Node;
 use broker::time::{Duration, Instant};
 use broker::trace::Observation;
@@ -74,22 +74,39 @@ impl Cluster {
             halted: Vec::new(),
         };
         for id in 0..brokers {
-            let config = NodeConfig {
-                node_id: NodeId(id),
-                cluster_id: "test-cluster".into(),
-                is_broker: true,
-                is_controller: id < controllers,
-                host: host(id),
-                voters: voters.clone(),
-                rack: None,
-                broker: BrokerConfig::default(),
-                defects: DefectSet::none(),
-            };
-            let process = Process { config, disk: MemoryDisk::default(), node: None, incarnation: 0 };
-            cluster.processes.insert(NodeId(id), process);
-            cluster.restart(NodeId(id));
+            cluster.join(id, id < controllers, &voters);
         }
         cluster
+    }
+
+    fn join(&mut self, id: i32, is_controller: bool, voters: &BTreeMap<NodeId, Address>) {
+        let config = NodeConfig {
+            node_id: NodeId(id),
+            cluster_id: "test-cluster".into(),
+            is_broker: true,
+            is_controller,
+            host: format!("broker-{id}").into(),
+            voters: voters.clone(),
+            rack: None,
+            broker: BrokerConfig::default(),
+            defects: DefectSet::none(),
+        };
+        let process = Process { config, disk: MemoryDisk::default(), node: None, incarnation: 0 };
+        self.processes.insert(NodeId(id), process);
+        self.restart(NodeId(id));
+    }
+
+    /// One more broker for the running cluster: its id.
+    pub fn add_broker(&mut self) -> NodeId {
+        let id = self.processes.len() as i32;
+        let voters = self.processes[&NodeId(0)].config.voters.clone();
+        self.join(id, false, &voters);
+        NodeId(id)
+    }
+
+    /// The logs on a broker's disk.
+    pub fn logs(&self, id: NodeId) -> Vec<String> {
+        list_partitions(&self.processes[&id].disk).iter().map(|log| log.to_string()).collect()
     }
 
     pub fn restart(&mut self, id: NodeId) {
@@ -310,6 +327,16 @@ pub fn create_topic(topic: &str, replication_factor: i16, min_isr: i32) -> Reque
         .with_replication_factor(replication_factor)
         .with_configs(vec![config]);
     CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000).into()
+}
+
+/// Partition 0 gets these replicas.
+pub fn reassign(topic: &str, replicas: &[i32]) -> Request {
+    let partition = alter_partition_reassignments_request::ReassignablePartition::default()
+        .with_replicas(Some(replicas.iter().copied().map(BrokerId).collect()));
+    let topic = alter_partition_reassignments_request::ReassignableTopic::default()
+        .with_name(TopicName(StrBytes::from_string(topic.into())))
+        .with_partitions(vec![partition]);
+    AlterPartitionReassignmentsRequest::default().with_topics(vec![topic]).into()
 }
 
 pub fn produce(topic_id: TopicId, acks: i16, value: &'static [u8]) -> Request {

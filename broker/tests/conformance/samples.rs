@@ -150,6 +150,8 @@ pub fn offered(listener: Listener) -> Vec<ApiKey> {
             ApiVersions,
             CreateTopics,
             DeleteTopics,
+            AlterPartitionReassignments,
+            ListPartitionReassignments,
             InitProducerId,
             OffsetForLeaderEpoch,
             DescribeCluster,
@@ -166,6 +168,8 @@ pub fn offered(listener: Listener) -> Vec<ApiKey> {
             AllocateProducerIds,
             CreateTopics,
             DeleteTopics,
+            AlterPartitionReassignments,
+            ListPartitionReassignments,
             ApiVersions,
         ],
     }
@@ -199,6 +203,10 @@ pub fn sample(bench: &Bench, listener: Listener, api_key: ApiKey, version: i16) 
             create_topics(&format!("{}-{}", listener.port(), version), if version >= 4 { -1 } else { 1 })
         }
         ApiKey::DeleteTopics => delete_topics("nowhere", version),
+        ApiKey::AlterPartitionReassignments => reassign(TOPIC, None),
+        ApiKey::ListPartitionReassignments => {
+            ListPartitionReassignmentsRequest::default().with_topics(None).into()
+        }
         ApiKey::InitProducerId => InitProducerIdRequest::default()
             .with_transactional_id(None)
             .with_transaction_timeout_ms(60_000)
@@ -303,6 +311,18 @@ pub fn delete_topics(name: &str, version: i16) -> Request {
     }
     let topic = delete_topics_request::DeleteTopicState::default().with_name(Some(topic_name(name)));
     request.with_topics(vec![topic]).into()
+}
+
+/// Other replicas for partition 0, or (`None`) back to those from before.
+pub fn reassign(topic: &str, replicas: Option<&[i32]>) -> Request {
+    let replicas = replicas.map(|ids| ids.iter().copied().map(BrokerId).collect());
+    let partition = alter_partition_reassignments_request::ReassignablePartition::default()
+        .with_partition_index(0)
+        .with_replicas(replicas);
+    let topic = alter_partition_reassignments_request::ReassignableTopic::default()
+        .with_name(topic_name(topic))
+        .with_partitions(vec![partition]);
+    AlterPartitionReassignmentsRequest::default().with_topics(vec![topic]).into()
 }
 
 fn alter_partition(bench: &Bench, version: i16) -> Request {

@@ -31,6 +31,8 @@ fn error_of(response: &Response) -> i16 {
         Response::BrokerRegistration(r) => r.error_code,
         Response::BrokerHeartbeat(r) => r.error_code,
         Response::AllocateProducerIds(r) => r.error_code,
+        Response::AlterPartitionReassignments(r) => r.responses[0].partitions[0].error_code,
+        Response::ListPartitionReassignments(r) => r.error_code,
     }
 }
 
@@ -46,6 +48,7 @@ fn expected(listener: Listener, api_key: ApiKey, version: i16) -> Option<ErrorCo
         // The quorum wants epochs of both kinds; before version 12 there is no field for them, as in Kafka.
         ApiKey::Fetch if listener == Listener::Controller && version < 12 => Some(ErrorCode::InvalidRequest),
         ApiKey::Fetch if listener == Listener::Controller => Some(ErrorCode::FencedLeaderEpoch),
+        ApiKey::AlterPartitionReassignments => Some(ErrorCode::NoReassignmentInProgress),
         ApiKey::DeleteTopics => Some(ErrorCode::UnknownTopicOrPartition),
         // A vote of the current epoch: no error, and not granted, since there is a leader.
         ApiKey::Vote => None,

@@ -71,6 +71,12 @@ impl SharedLog {
                 if let Some(leader) = r.leader {
                     line += &format!(" leader={}", node(leader));
                 }
+                let lists = [("replicas", &r.replicas), ("adding", &r.adding), ("removing", &r.removing)];
+                for (name, nodes) in lists {
+                    if let Some(nodes) = nodes {
+                        line += &format!(" {name}={}", list(nodes));
+                    }
+                }
                 if let Some(state) = r.leader_recovery_state {
                     line += &format!(" {state:?}");
                 }
@@ -372,6 +378,32 @@ impl World {
                 });
                 topics.collect::<Vec<_>>().join("; ")
             }
+            Response::AlterPartitionReassignments(r) => error(r.error_code).unwrap_or_else(|| {
+                let partitions = r.responses.iter().flat_map(|t| t.partitions.iter().map(move |p| (t, p)));
+                let lines = partitions.map(|(t, p)| {
+                    let what = match error(p.error_code) {
+                        Some(e) => format!("{e}: {}", p.error_message.as_ref().map_or("", |m| m.as_str())),
+                        None => "ok".into(),
+                    };
+                    format!("{}/{} {what}", t.name.as_str(), p.partition_index)
+                });
+                lines.collect::<Vec<_>>().join("; ")
+            }),
+            Response::ListPartitionReassignments(r) => error(r.error_code).unwrap_or_else(|| {
+                let partitions = r.topics.iter().flat_map(|t| t.partitions.iter().map(move |p| (t, p)));
+                let lines: Vec<String> = partitions
+                    .map(|(t, p)| {
+                        let (all, adding) = (brokers(&p.replicas), brokers(&p.adding_replicas));
+                        let removing = brokers(&p.removing_replicas);
+                        let name = t.name.as_str();
+                        format!(
+                            "{name}/{} replicas={all} adding={adding} removing={removing}",
+                            p.partition_index
+                        )
+                    })
+                    .collect();
+                if lines.is_empty() { "no reassignment".into() } else { lines.join("; ") }
+            }),
             other => format!("{other:?}"),
         }
     }
