@@ -159,6 +159,7 @@ impl PartitionLog {
     pub fn on_synced(&mut self, token: SyncToken, result: &Result<(), DiskError>, out: &mut Outbox) -> bool {
         let mut was_mine = self.sync.side.remove(&token);
         was_mine |= self.sync.settle_metadata(token, result.is_ok());
+        was_mine |= self.start.on_synced(token, result.is_ok());
         let mut finished = Vec::new();
         let mut abandoned = BTreeSet::new();
         for mut flush in std::mem::take(&mut self.sync.flushes) {

@@ -94,6 +94,22 @@ impl LeaderEpochCache {
         removed
     }
 
+    /// Forgets what ended below `start_offset`: the epoch of the first record that is left begins there. True if anything
+    /// changed. Source: `LeaderEpochFileCache.truncateFromStart`.
+    pub fn truncate_from_start(&mut self, start_offset: Offset) -> bool {
+        let below = self.entries.partition_point(|entry| entry.start_offset < start_offset);
+        if below == 0 {
+            return false;
+        }
+        let begins_there = self.entries.get(below).is_some_and(|entry| entry.start_offset == start_offset);
+        let keep = if begins_there { below } else { below - 1 };
+        self.entries.drain(..keep);
+        if let (false, Some(first)) = (begins_there, self.entries.first_mut()) {
+            first.start_offset = start_offset;
+        }
+        true
+    }
+
     /// The content of `leader-epoch-checkpoint`: version 0, count, then `epoch start-offset` per line.
     pub fn to_checkpoint(&self) -> Bytes {
         let mut text = format!("0\n{}\n", self.entries.len());

@@ -21,6 +21,7 @@ use super::partition_log::{LogSettings, PartitionLog, RecoveryHints};
 use super::partition_metadata::{directory, metadata_path, metadata_text, parse_metadata};
 use super::producers::ProducerStates;
 use super::segment::{Segment, SegmentName};
+use super::start::{RecordedStart, StartState};
 use crate::ids::*;
 use crate::io::{Disk, DiskError};
 use crate::rpc::Outbox;
@@ -43,12 +44,17 @@ impl PartitionLog {
         let dir = directory(&id.partition);
         let existed = has_identity(&id, &dir, disk)?;
         let remains = if existed { None } else { remove_remains(&dir, disk)? };
-        let mut loaded = load_segments(&dir, hints.clean_shutdown, disk)?;
+        let recorded = if existed { RecordedStart::read(&dir, disk)? } else { None };
+        let mut loaded = load_segments(&dir, hints.clean_shutdown, recorded, disk)?;
         let had_segments = !loaded.segments.is_empty();
-        if !had_segments {
+        let log_start = begin_at_recorded(&mut loaded, recorded, &dir, disk)?;
+        if loaded.segments.is_empty() {
             // What was removed may come back: it must not find a segment that it could follow.
             let seen = loaded.seen_generation.max(remains);
-            let first = seen.map_or(SegmentName::FIRST, |seen| SegmentName::root(seen + 1, 0));
+            let first = match (seen, log_start) {
+                (None, 0) => SegmentName::FIRST,
+                (seen, start) => SegmentName::root(seen.map_or(1, |seen| seen + 1), start),
+            };
             loaded.seen_generation = Some(first.generation);
             loaded.segments.push(Segment::create(&dir, first, 0, disk)?);
         }
@@ -60,6 +66,8 @@ impl PartitionLog {
             dir,
             settings,
             segments: loaded.segments,
+            log_start,
+            start: StartState::default(),
             high_watermark: 0,
             epochs: LeaderEpochCache::default(),
             producers: ProducerStates::default(),
@@ -90,6 +98,7 @@ impl PartitionLog {
             self.producers.note(&entry.header);
         }
         self.producers.expire(self.producers_checked.as_unix_ms(), self.settings.producer_id_expiration);
+        self.epochs.truncate_from_start(self.log_start);
     }
 
     /// Counts segments as not durable that reach above the recovery point, and the last one.
@@ -165,7 +174,12 @@ struct Candidate {
     has_bad_tail: bool,
 }
 
-fn load_segments(dir: &str, clean_shutdown: bool, disk: &mut dyn Disk) -> Result<Loaded, DiskError> {
+fn load_segments(
+    dir: &str,
+    clean_shutdown: bool,
+    recorded: Option<RecordedStart>,
+    disk: &mut dyn Disk,
+) -> Result<Loaded, DiskError> {
     let names = segment_names(dir, disk);
     let mut loaded = Loaded {
         segments: Vec::new(),
@@ -179,7 +193,8 @@ fn load_segments(dir: &str, clean_shutdown: bool, disk: &mut dyn Disk) -> Result
         let claimed = if has_bad_tail { segment.claimed_end(disk)? } else { None };
         loaded.claimed_end = loaded.claimed_end.max(claimed.unwrap_or(segment.next_offset()));
         let before = find_before(&candidates, &name);
-        if name.previous.is_some() && before.is_none() {
+        let is_first = name.previous.is_none() || recorded.is_some_and(|recorded| recorded.names(&name));
+        if !is_first && before.is_none() {
             disk.remove(&segment.path)?;
             loaded.was_cut = true;
             continue;
@@ -211,6 +226,33 @@ fn load_segments(dir: &str, clean_shutdown: bool, disk: &mut dyn Disk) -> Result
         }
     }
     Ok(loaded)
+}
+
+/// Where the log begins: at the recorded start, if the segment that it was recorded for is in the log. Segments before that
+/// one go, and if the log does not even reach to its start, all of them (`LogLoader`).
+fn begin_at_recorded(
+    loaded: &mut Loaded,
+    recorded: Option<RecordedStart>,
+    dir: &str,
+    disk: &mut dyn Disk,
+) -> Result<Offset, DiskError> {
+    let first = loaded.segments.first().map_or(0, |segment| segment.base_offset);
+    let Some(recorded) = recorded else { return Ok(first) };
+    let is_empty = loaded.segments.is_empty();
+    let holder = loaded.segments.iter().position(|segment| recorded.names(&segment.name));
+    let end = loaded.segments.last().map_or(0, Segment::next_offset);
+    let dead = match holder {
+        Some(_) if end < recorded.offset => loaded.segments.len(),
+        Some(holder) => holder,
+        None if is_empty => 0,
+        None => return Ok(first),
+    };
+    for segment in loaded.segments.drain(..dead) {
+        disk.remove(&segment.path)?;
+        loaded.was_cut = true;
+    }
+    crate::invariant!(first <= recorded.offset || is_empty, "{dir}: starts at {first} > {}", recorded.offset);
+    Ok(recorded.offset)
 }
 
 /// The segment after which `name` was begun: of the generation that it names, and reaching to its base offset. If that

@@ -13,6 +13,7 @@
 //! | [`PartitionLog`] (`partition_log.rs`) | what a log holds: offsets, epochs, high watermark |
 //! | `loader.rs` | opening a log: recovery after a crash (LOG-4) |
 //! | `append.rs`, `read.rs`, `truncate.rs`, `flush.rs` | the verbs of [`PartitionLog`] |
+//! | `start.rs` | moving a log's start up, and removing what lies below |
 //! | `segment.rs` | one segment file and its index in memory |
 //! | [`LeaderEpochCache`] (`leader_epochs.rs`) | which epoch began where (LOG-2) |
 //! | [`ProducerStates`] (`producers.rs`) | the last five batches of each producer (IDM-1..4) |
@@ -40,6 +41,7 @@ mod producers;
 mod read;
 mod record;
 mod segment;
+mod start;
 mod truncate;
 
 pub use batch::{Batch, BatchError, BatchHeader, Batches, HEADER_BYTES, batches, stamp};

@@ -5,6 +5,7 @@ use super::flush::SyncState;
 use super::leader_epochs::{EpochEnd, LeaderEpochCache};
 use super::producers::ProducerStates;
 use super::segment::Segment;
+use super::start::{StartState, start_path};
 use crate::ids::*;
 use crate::io::{Disk, DiskError};
 use crate::rpc::Outbox;
@@ -75,6 +76,9 @@ pub struct PartitionLog {
     pub(super) settings: LogSettings,
     /// Never empty; the last one is active.
     pub(super) segments: Vec<Segment>,
+    /// The first offset that exists; the first segment may begin below.
+    pub(super) log_start: Offset,
+    pub(super) start: StartState,
     pub(super) high_watermark: Offset,
     pub(super) epochs: LeaderEpochCache,
     pub(super) producers: ProducerStates,
@@ -94,7 +98,7 @@ impl PartitionLog {
 
     /// The first offset that exists.
     pub fn log_start_offset(&self) -> Offset {
-        self.segments[0].base_offset
+        self.log_start
     }
 
     /// The offset that the next record will get (LEO).
@@ -144,7 +148,8 @@ impl PartitionLog {
 
     /// Every batch of the log in order, without payload.
     pub fn batch_facts(&self) -> impl Iterator<Item = BatchFact> + '_ {
-        self.segments.iter().flat_map(|segment| &segment.index).map(|entry| entry.header.fact())
+        let headers = self.segments.iter().flat_map(|segment| &segment.index).map(|entry| entry.header);
+        headers.skip_while(|header| header.last_offset() < self.log_start).map(|header| header.fact())
     }
 
     /// Takes other settings; they count from the next append on.
@@ -217,8 +222,10 @@ impl PartitionLog {
     /// are durable shares the directory with what a power failure brings back.
     pub fn delete(self, disk: &mut dyn Disk, out: &mut Outbox) -> Result<(), LogError> {
         // The identity goes first: segments without it are remains that no open takes for a log.
-        for name in ["partition.metadata", "leader-epoch-checkpoint"] {
-            match disk.remove(&format!("{}/{name}", self.dir)) {
+        let side_files =
+            ["partition.metadata", "leader-epoch-checkpoint"].map(|name| format!("{}/{name}", self.dir));
+        for path in side_files.iter().chain([&start_path(&self.dir)]) {
+            match disk.remove(path) {
                 Ok(()) | Err(DiskError::NotFound(_)) => {}
                 Err(error) => return Err(error.into()),
             }

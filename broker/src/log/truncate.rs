@@ -12,6 +12,7 @@ use super::leader_epochs::LeaderEpochCache;
 use super::partition_log::PartitionLog;
 use super::producers::ProducerStates;
 use super::segment::{Segment, SegmentName};
+use super::start::StartState;
 use crate::ids::*;
 use crate::io::Disk;
 use crate::rpc::Outbox;
@@ -90,6 +91,16 @@ impl PartitionLog {
         self.start_anew(offset, TruncationReason::OutOfRange, disk, out)
     }
 
+    /// Drops everything: a snapshot that ends at `offset` holds it (KIP-630). Errors: the disk's.
+    pub fn start_anew_behind_snapshot(
+        &mut self,
+        offset: Offset,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) -> Result<(), LogError> {
+        self.start_anew(offset, TruncationReason::Snapshot, disk, out)
+    }
+
     fn start_anew(
         &mut self,
         offset: Offset,
@@ -108,6 +119,7 @@ impl PartitionLog {
         }
         self.sync.lower(offset);
         self.segments = vec![segment];
+        (self.log_start, self.start) = (offset, StartState::default());
         self.roll_next = false;
         self.producers = ProducerStates::default();
         self.epochs = LeaderEpochCache::default();
