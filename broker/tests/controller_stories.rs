@@ -14,6 +14,7 @@ use broker::wire::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
 };
 use broker::wire::messages::delete_topics_request::DeleteTopicState;
+use broker::wire::messages::elect_leaders_request::TopicPartitions;
 use broker::wire::messages::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -161,6 +162,18 @@ fn delete(c: &Command<'_>, world: &World) -> DeleteTopicsRequest {
     DeleteTopicsRequest::default().with_topics(vec![state])
 }
 
+/// `elect-leaders [TOPIC PARTITIONS] [unclean] [version=N]`
+fn elect_leaders(c: &Command<'_>) -> ElectLeadersRequest {
+    let named = c.words.iter().filter(|w| !w.contains('=')).nth(2).map(|_| {
+        let partitions = ids(c.word(2), |n| n);
+        let topic = TopicPartitions::default().with_topic(TopicName(text(c.word(1))));
+        vec![topic.with_partitions(partitions)]
+    });
+    ElectLeadersRequest::default()
+        .with_election_type(c.number("type", i8::from(c.has("unclean"))))
+        .with_topic_partitions(named)
+}
+
 fn start(c: &Command<'_>) -> World {
     let mut settings = BrokerConfig::default();
     // No-op records would fill the stories; the one story about them asks for them.
@@ -197,6 +210,9 @@ fn run(c: &Command<'_>, world: &mut World) {
             );
         }
         "create" => world.ask(c.number("at", world.active()), 7, create(c)),
+        "elect-leaders" => {
+            world.ask(c.number("at", world.active()), c.number("version", 2), elect_leaders(c));
+        }
         "delete" => world.ask(c.number("at", world.active()), 6, delete(c, world)),
         "reassign" => world.ask(c.number("at", world.active()), 1, reassign(c)),
         "list-reassignments" => {
@@ -274,7 +290,7 @@ macro_rules! stories {
     };
 }
 
-stories! { registration, sessions, failover, unclean, alter_partition, revert, producer_ids, topics, shutdown, reassignment }
+stories! { registration, sessions, failover, unclean, alter_partition, revert, producer_ids, topics, shutdown, elections, reassignment }
 
 /// A broker as the random walk sees it: which incarnation runs.
 #[derive(Clone, Copy, Default)]

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::Decision;
 use super::brokers::check_broker_epoch;
-use super::elections::{PartitionChange, topic_settings};
-use crate::config::BrokerConfig;
+use super::elections::PartitionChange;
+use super::{Decision, View};
+use crate::defects::Defect;
 use crate::ids::{BrokerEpoch, NodeId, TopicId};
-use crate::metadata::{LeaderRecoveryState, MetadataImage, MetadataRecord, PartitionRegistration};
+use crate::metadata::{LeaderRecoveryState, MetadataRecord, PartitionRegistration};
 use crate::wire::messages::alter_partition_request::PartitionData;
 use crate::wire::messages::alter_partition_response::{
     PartitionData as PartitionAnswer, TopicData as TopicAnswer,
@@ -19,14 +19,9 @@ use crate::wire::{ErrorCode, NO_ERROR};
 const WITH_BROKER_EPOCHS: i16 = 3;
 
 /// Decides about an AlterPartition of the given version. Each partition stands for itself. Source: CTL-4, KIP-497, KIP-841.
-pub(super) fn alter_partition(
-    image: &MetadataImage,
-    settings: &BrokerConfig,
-    version: i16,
-    request: &AlterPartitionRequest,
-) -> Decision {
+pub(super) fn alter_partition(view: View<'_>, version: i16, request: &AlterPartitionRequest) -> Decision {
     let sender = NodeId(request.broker_id.0);
-    if let Err(code) = check_broker_epoch(image, sender, request.broker_epoch) {
+    if let Err(code) = check_broker_epoch(view.image, sender, request.broker_epoch) {
         let response = AlterPartitionResponse::default().with_error_code(code.code());
         return Decision { records: Vec::new(), response: response.into() };
     }
@@ -38,7 +33,7 @@ pub(super) fn alter_partition(
         for asked in &topic.partitions {
             let first = seen.insert((topic.topic_id, asked.partition_index));
             let change = if first {
-                alter_one(image, settings, sender, version, &topic.topic_id, asked)
+                alter_one(view, sender, version, &topic.topic_id, asked)
             } else {
                 Err(ErrorCode::InvalidRequest)
             };
@@ -75,22 +70,20 @@ fn describe(answer: PartitionAnswer, state: &PartitionRegistration) -> Partition
 
 /// The partition's state after the change and the record that brings it about; no record if nothing changes.
 fn alter_one(
-    image: &MetadataImage,
-    settings: &BrokerConfig,
+    view: View<'_>,
     sender: NodeId,
     version: i16,
     topic_id: &TopicId,
     asked: &PartitionData,
 ) -> Result<(PartitionRegistration, Option<MetadataRecord>), ErrorCode> {
-    let topic = image.topic(topic_id).ok_or(ErrorCode::UnknownTopicId)?;
+    let topic = view.image.topic(topic_id).ok_or(ErrorCode::UnknownTopicId)?;
     let partition = topic.partitions.get(&asked.partition_index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let isr = proposed_isr(version, asked);
-    let recovery = validate(image, partition, sender, asked, &isr)?;
-    let change = PartitionChange::new(*topic_id, asked.partition_index, partition)
+    let recovery = validate(view, partition, sender, asked, &isr)?;
+    let change = PartitionChange::new(view, topic, asked.partition_index, partition)
         .target_isr(isr.iter().map(|(n, _)| *n).collect())
         .target_recovery(recovery)
-        .unclean(topic_settings(image, settings, &topic.name).unclean_leader_election)
-        .build(|n| image.is_active(n));
+        .build(|n| view.image.is_active(n));
     let mut state = partition.clone();
     if let Some(change) = &change {
         state.merge(change);
@@ -109,7 +102,7 @@ fn proposed_isr(version: i16, asked: &PartitionData) -> Vec<(NodeId, BrokerEpoch
 
 /// The checks of `ReplicationControlManager.validateAlterPartitionData`, in Kafka's order (CTL-4).
 fn validate(
-    image: &MetadataImage,
+    view: View<'_>,
     partition: &PartitionRegistration,
     sender: NodeId,
     asked: &PartitionData,
@@ -125,7 +118,8 @@ fn validate(
     if partition.leader != Some(sender) {
         return Err(ErrorCode::InvalidRequest);
     }
-    if asked.partition_epoch < partition.partition_epoch {
+    let is_stale = asked.partition_epoch < partition.partition_epoch;
+    if is_stale && !view.defects.has(Defect::AlterPartitionSkipsPartitionEpoch) {
         return Err(ErrorCode::InvalidUpdateVersion);
     }
     let members: BTreeSet<NodeId> = isr.iter().map(|(n, _)| *n).collect();
@@ -139,11 +133,17 @@ fn validate(
     if recovering && (isr.len() > 1 || partition.leader_recovery_state == LeaderRecoveryState::Recovered) {
         return Err(ErrorCode::InvalidRequest);
     }
-    let eligible = isr.iter().all(|(n, epoch)| {
-        image.broker(*n).is_some_and(|b| b.is_active() && (*epoch == -1 || *epoch == b.broker_epoch))
-    });
-    if !eligible {
+    if !isr.iter().all(|(n, epoch)| is_eligible(view, *n, *epoch)) {
         return Err(ErrorCode::IneligibleReplica);
     }
     Ok(recovery)
+}
+
+/// May this incarnation of a broker be in an ISR: neither fenced nor shutting down (KIP-841), and the one that the leader
+/// speaks of (KIP-903; -1: the leader does not say)?
+fn is_eligible(view: View<'_>, broker: NodeId, epoch: BrokerEpoch) -> bool {
+    let Some(registered) = view.image.broker(broker) else { return false };
+    let may_join = registered.is_active() || view.defects.has(Defect::FencedReplicaMayJoin);
+    let is_same = epoch == -1 || epoch == registered.broker_epoch;
+    may_join && (is_same || view.defects.has(Defect::AlterPartitionSkipsBrokerEpoch))
 }

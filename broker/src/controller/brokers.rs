@@ -1,9 +1,8 @@
 //! Brokers register, send heartbeats, and are fenced when they do not.
 
-use super::Decision;
 use super::elections::{broker_comes, broker_goes};
 use super::sessions::Sessions;
-use crate::config::BrokerConfig;
+use super::{Decision, View};
 use crate::ids::{BrokerEpoch, NodeId, Offset};
 use crate::metadata::{
     BrokerRegistration, BrokerRegistrationChangeRecord, Endpoint, MetadataImage, MetadataRecord,
@@ -19,8 +18,7 @@ use crate::wire::{ErrorCode, NO_ERROR};
 #[derive(Debug)]
 pub(super) struct Cluster<'a> {
     pub(super) id: &'a str,
-    pub(super) image: &'a MetadataImage,
-    pub(super) settings: &'a BrokerConfig,
+    pub(super) view: View<'a>,
     pub(super) sessions: &'a Sessions,
 }
 
@@ -71,7 +69,7 @@ pub(super) fn register(
         return refuse(ErrorCode::InconsistentClusterId);
     }
     let id = NodeId(request.broker_id.0);
-    let existing = cluster.image.broker(id);
+    let existing = cluster.view.image.broker(id);
     let same = existing.filter(|b| b.incarnation_id == request.incarnation_id);
     if let (Some(old), None) = (existing, same)
         && cluster.sessions.is_valid(id, old.broker_epoch, now)
@@ -79,7 +77,7 @@ pub(super) fn register(
         return refuse(ErrorCode::DuplicateBrokerRegistration);
     }
     let mut records = match (existing, same) {
-        (Some(_), None) => broker_goes(cluster.image, cluster.settings, id),
+        (Some(_), None) => broker_goes(cluster.view, id),
         _ => Vec::new(),
     };
     let broker_epoch = same.map_or(next_offset + records.len() as i64, |b| b.broker_epoch);
@@ -153,14 +151,9 @@ pub(super) struct Heartbeat {
 }
 
 /// Decides about a BrokerHeartbeat. Errors in the answer: STALE_BROKER_EPOCH. Source: CTL-3, KIP-631.
-pub(super) fn heartbeat(
-    image: &MetadataImage,
-    settings: &BrokerConfig,
-    sessions: &Sessions,
-    request: &BrokerHeartbeatRequest,
-) -> Heartbeat {
+pub(super) fn heartbeat(view: View<'_>, sessions: &Sessions, request: &BrokerHeartbeatRequest) -> Heartbeat {
     let id = NodeId(request.broker_id.0);
-    let broker = match check_broker_epoch(image, id, request.broker_epoch) {
+    let broker = match check_broker_epoch(view.image, id, request.broker_epoch) {
         Ok(broker) => broker,
         Err(code) => {
             let response = BrokerHeartbeatResponse::default().with_error_code(code.code());
@@ -168,13 +161,13 @@ pub(super) fn heartbeat(
             return Heartbeat { decision, broker: id, next: None };
         }
     };
-    let next = next_state(image, sessions, broker, request);
+    let next = next_state(view.image, sessions, broker, request);
     let response = BrokerHeartbeatResponse::default()
         .with_error_code(NO_ERROR)
         .with_is_caught_up(request.current_metadata_offset >= broker.registration_offset)
         .with_is_fenced(matches!(next, BrokerState::Fenced | BrokerState::ShutdownNow))
         .with_should_shut_down(next == BrokerState::ShutdownNow);
-    let records = transition(image, settings, broker, next);
+    let records = transition(view, broker, next);
     Heartbeat { decision: Decision { records, response: response.into() }, broker: id, next: Some(next) }
 }
 
@@ -203,18 +196,13 @@ fn next_state(
 }
 
 /// The records that bring the broker into its next state; none if it is there already.
-fn transition(
-    image: &MetadataImage,
-    settings: &BrokerConfig,
-    broker: &BrokerRegistration,
-    next: BrokerState,
-) -> Vec<MetadataRecord> {
+fn transition(view: View<'_>, broker: &BrokerRegistration, next: BrokerState) -> Vec<MetadataRecord> {
     let (id, epoch) = (broker.id, broker.broker_epoch);
     match next {
-        BrokerState::Fenced | BrokerState::ShutdownNow if !broker.fenced => fence(image, settings, broker),
+        BrokerState::Fenced | BrokerState::ShutdownNow if !broker.fenced => fence(view, broker),
         BrokerState::Unfenced if broker.fenced => {
             let mut records = vec![BrokerRegistrationChangeRecord::fenced(id, epoch, false).into()];
-            records.extend(broker_comes(image, settings, id));
+            records.extend(broker_comes(view, id));
             records
         }
         BrokerState::ControlledShutdown => {
@@ -222,28 +210,23 @@ fn transition(
             if !broker.in_controlled_shutdown {
                 records.push(BrokerRegistrationChangeRecord::controlled_shutdown(id, epoch).into());
             }
-            records.extend(broker_goes(image, settings, id));
+            records.extend(broker_goes(view, id));
             records
         }
         BrokerState::Fenced | BrokerState::ShutdownNow | BrokerState::Unfenced => Vec::new(),
     }
 }
 
-fn fence(image: &MetadataImage, settings: &BrokerConfig, broker: &BrokerRegistration) -> Vec<MetadataRecord> {
-    let mut records = broker_goes(image, settings, broker.id);
+fn fence(view: View<'_>, broker: &BrokerRegistration) -> Vec<MetadataRecord> {
+    let mut records = broker_goes(view, broker.id);
     records.push(BrokerRegistrationChangeRecord::fenced(broker.id, broker.broker_epoch, true).into());
     records
 }
 
 /// The records that fence a broker whose session ran out; none if it is fenced already or registered anew.
-pub(super) fn fence_expired(
-    image: &MetadataImage,
-    settings: &BrokerConfig,
-    broker: NodeId,
-    epoch: BrokerEpoch,
-) -> Vec<MetadataRecord> {
-    match check_broker_epoch(image, broker, epoch) {
-        Ok(broker) if !broker.fenced => fence(image, settings, broker),
+pub(super) fn fence_expired(view: View<'_>, broker: NodeId, epoch: BrokerEpoch) -> Vec<MetadataRecord> {
+    match check_broker_epoch(view.image, broker, epoch) {
+        Ok(broker) if !broker.fenced => fence(view, broker),
         _ => Vec::new(),
     }
 }

@@ -1,10 +1,12 @@
 //! Who leads and who is in sync after something changed.
 
+use super::View;
 use super::reassignment::{Assignment, completed};
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::ids::{NodeId, TopicId};
 use crate::metadata::{
     LeaderRecoveryState, MetadataImage, MetadataRecord, PartitionChangeRecord, PartitionRegistration,
+    TopicImage,
 };
 
 /// A topic's effective settings. Values are checked on creation; one that cannot be used falls back to the broker's.
@@ -14,6 +16,17 @@ pub(super) fn topic_settings(image: &MetadataImage, settings: &BrokerConfig, top
         unclean_leader_election: settings.unclean_leader_election,
         ..TopicConfig::default()
     })
+}
+
+/// Who may be elected (`PartitionChangeBuilder.Election`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Election {
+    /// The present leader stays if it can; else the first replica of the ISR that can lead.
+    Online,
+    /// The preferred replica if it can, even if the present leader could stay.
+    Preferred,
+    /// As online, and as the last resort any replica that can lead (`unclean.leader.election.enable`).
+    Unclean,
 }
 
 /// What is wanted of a partition; [`PartitionChange::build`] finds the record that brings it about
@@ -26,20 +39,26 @@ pub(super) struct PartitionChange<'a> {
     target: Assignment,
     target_isr: Vec<NodeId>,
     target_recovery: LeaderRecoveryState,
-    unclean: bool,
+    election: Election,
 }
 
 impl<'a> PartitionChange<'a> {
-    /// No change yet; only a clean election is allowed.
-    pub(super) fn new(topic_id: TopicId, number: i32, partition: &'a PartitionRegistration) -> Self {
+    /// No change yet; elections are online or unclean, as the topic has it.
+    pub(super) fn new(
+        view: View<'_>,
+        topic: &TopicImage,
+        number: i32,
+        partition: &'a PartitionRegistration,
+    ) -> Self {
+        let settings = topic_settings(view.image, view.settings, &topic.name);
         PartitionChange {
-            topic_id,
+            topic_id: topic.id,
             number,
             partition,
             target: Assignment::of(partition),
             target_isr: partition.isr.clone(),
             target_recovery: partition.leader_recovery_state,
-            unclean: false,
+            election: if settings.unclean_leader_election { Election::Unclean } else { Election::Online },
         }
     }
 
@@ -61,9 +80,9 @@ impl<'a> PartitionChange<'a> {
         self
     }
 
-    /// Allows an election from outside of the ISR (`unclean.leader.election.enable`).
-    pub(super) fn unclean(mut self, allowed: bool) -> Self {
-        self.unclean = allowed;
+    /// Who may be elected, whatever the topic has.
+    pub(super) fn election(mut self, election: Election) -> Self {
+        self.election = election;
         self
     }
 
@@ -71,13 +90,18 @@ impl<'a> PartitionChange<'a> {
     /// replica in order that is in the ISR, else, if allowed, the first that can lead at all.
     fn elect(&self, can_lead: &impl Fn(NodeId) -> bool) -> (Option<NodeId>, bool) {
         let clean = |n: &NodeId| self.target_isr.contains(n) && can_lead(*n);
+        if self.election == Election::Preferred
+            && let Some(leader) = self.target.replicas.first().copied().filter(clean)
+        {
+            return (Some(leader), false);
+        }
         if let Some(leader) = self.partition.leader.filter(clean) {
             return (Some(leader), false);
         }
         if let Some(leader) = self.target.replicas.iter().copied().find(clean) {
             return (Some(leader), false);
         }
-        if !self.unclean {
+        if self.election != Election::Unclean {
             return (None, false);
         }
         let any = self.target.replicas.iter().copied().find(|n| can_lead(*n));
@@ -118,12 +142,12 @@ impl<'a> PartitionChange<'a> {
 /// Differs from Kafka: a broker that is unfenced in the middle of its controlled shutdown may not lead. Kafka lets it,
 /// since its brokers never ask for that.
 fn leader_and_isr_updates(
-    image: &MetadataImage,
-    settings: &BrokerConfig,
+    view: View<'_>,
     remove: Option<NodeId>,
     add: Option<NodeId>,
     which: impl Fn(&PartitionRegistration) -> bool,
 ) -> Vec<MetadataRecord> {
+    let image = view.image;
     let comes = |n| Some(n) == add && image.broker(n).is_some_and(|b| !b.in_controlled_shutdown);
     let can_lead = |n: NodeId| Some(n) != remove && (comes(n) || image.is_active(n));
     image
@@ -131,10 +155,7 @@ fn leader_and_isr_updates(
         .filter(|(_, _, partition)| which(partition))
         .filter_map(|(topic, number, partition)| {
             let isr = partition.isr.iter().copied().filter(|n| Some(*n) != remove).collect();
-            PartitionChange::new(topic.id, number, partition)
-                .target_isr(isr)
-                .unclean(topic_settings(image, settings, &topic.name).unclean_leader_election)
-                .build(can_lead)
+            PartitionChange::new(view, topic, number, partition).target_isr(isr).build(can_lead)
         })
         .map(MetadataRecord::from)
         .collect()
@@ -142,29 +163,28 @@ fn leader_and_isr_updates(
 
 /// A broker goes (fenced, shutting down, or replaced by a new incarnation): it leaves every ISR, and what it led gets
 /// another leader or none (CTL-6).
-pub(super) fn broker_goes(
-    image: &MetadataImage,
-    settings: &BrokerConfig,
-    broker: NodeId,
-) -> Vec<MetadataRecord> {
-    leader_and_isr_updates(image, settings, Some(broker), None, |p| p.isr.contains(&broker))
+pub(super) fn broker_goes(view: View<'_>, broker: NodeId) -> Vec<MetadataRecord> {
+    leader_and_isr_updates(view, Some(broker), None, |p| p.isr.contains(&broker))
 }
 
 /// A broker comes: partitions without a leader may get one, uncleanly where that is allowed.
-pub(super) fn broker_comes(
-    image: &MetadataImage,
-    settings: &BrokerConfig,
-    broker: NodeId,
-) -> Vec<MetadataRecord> {
-    leader_and_isr_updates(image, settings, None, Some(broker), |p| p.leader.is_none())
+pub(super) fn broker_comes(view: View<'_>, broker: NodeId) -> Vec<MetadataRecord> {
+    leader_and_isr_updates(view, None, Some(broker), |p| p.leader.is_none())
+}
+
+/// A change of partition 0 of a topic without configs.
+#[cfg(test)]
+pub(super) fn change_of(partition: &PartitionRegistration) -> PartitionChange<'_> {
+    let (image, settings) = (MetadataImage::default(), BrokerConfig::default());
+    let topic =
+        TopicImage { name: "t".into(), id: crate::ids::Uuid::from_u128(5), partitions: Default::default() };
+    let view = View { image: &image, settings: &settings, defects: &crate::defects::DefectSet::none() };
+    PartitionChange::new(view, &topic, 0, partition)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::Uuid;
-
-    const T: TopicId = Uuid::from_u128(5);
 
     fn nodes(ids: &[i32]) -> Vec<NodeId> {
         ids.iter().copied().map(NodeId).collect()
@@ -186,38 +206,48 @@ mod tests {
     #[test]
     fn a_leader_that_can_stay_stays_even_if_it_is_not_preferred() {
         let p = partition(&[1, 2, 3], &[1, 2, 3], Some(3));
-        assert_eq!(PartitionChange::new(T, 0, &p).unclean(true).build(|_| true), None);
+        assert_eq!(change_of(&p).election(Election::Unclean).build(|_| true), None);
     }
 
     #[test]
     fn a_new_leader_is_the_first_replica_of_the_isr_that_can_lead() {
         let p = partition(&[3, 1, 2], &[1, 2, 3], Some(3));
-        let change = PartitionChange::new(T, 0, &p).target_isr(nodes(&[1, 2])).build(|n| n != NodeId(3));
-        let change = change.unwrap();
-        assert_eq!((change.leader, change.isr), (Some(Some(NodeId(1))), Some(nodes(&[1, 2]))));
-        assert_eq!(change.leader_recovery_state, None);
+        let record = change_of(&p).target_isr(nodes(&[1, 2])).build(|n| n != NodeId(3));
+        let record = record.unwrap();
+        assert_eq!((record.leader, record.isr), (Some(Some(NodeId(1))), Some(nodes(&[1, 2]))));
+        assert_eq!(record.leader_recovery_state, None);
     }
 
     #[test]
     fn the_last_member_of_the_isr_stays_and_the_leader_goes() {
         let p = partition(&[1, 2], &[1], Some(1));
-        let change = PartitionChange::new(T, 0, &p).target_isr(vec![]).build(|n| n == NodeId(2)).unwrap();
-        assert_eq!((change.leader, change.isr), (Some(None), None));
+        let record = change_of(&p).target_isr(vec![]).build(|n| n == NodeId(2)).unwrap();
+        assert_eq!((record.leader, record.isr), (Some(None), None));
     }
 
     #[test]
     fn an_unclean_leader_is_the_whole_isr_and_recovers() {
         let p = partition(&[1, 2], &[1], Some(1));
-        let change = PartitionChange::new(T, 0, &p).target_isr(vec![]).unclean(true);
-        let change = change.build(|n| n == NodeId(2)).unwrap();
-        assert_eq!((change.leader, change.isr), (Some(Some(NodeId(2))), Some(nodes(&[2]))));
-        assert_eq!(change.leader_recovery_state, Some(LeaderRecoveryState::Recovering));
+        let record = change_of(&p).target_isr(vec![]).election(Election::Unclean);
+        let record = record.build(|n| n == NodeId(2)).unwrap();
+        assert_eq!((record.leader, record.isr), (Some(Some(NodeId(2))), Some(nodes(&[2]))));
+        assert_eq!(record.leader_recovery_state, Some(LeaderRecoveryState::Recovering));
     }
 
     #[test]
     fn unclean_is_the_last_resort() {
         let p = partition(&[1, 2, 3], &[3], None);
-        let change = PartitionChange::new(T, 0, &p).unclean(true).build(|_| true).unwrap();
-        assert_eq!((change.leader, change.leader_recovery_state), (Some(Some(NodeId(3))), None));
+        let record = change_of(&p).election(Election::Unclean).build(|_| true).unwrap();
+        assert_eq!((record.leader, record.leader_recovery_state), (Some(Some(NodeId(3))), None));
+    }
+
+    #[test]
+    fn a_preferred_election_takes_the_lead_from_one_that_could_stay() {
+        let p = partition(&[1, 2, 3], &[1, 2, 3], Some(3));
+        let preferred =
+            |can_lead: fn(NodeId) -> bool| change_of(&p).election(Election::Preferred).build(can_lead);
+        assert_eq!(preferred(|_| true).unwrap().leader, Some(Some(NodeId(1))));
+        // Broker 1 cannot lead: broker 3 goes on, broker 2 is no better.
+        assert_eq!(preferred(|n| n != NodeId(1)), None);
     }
 }

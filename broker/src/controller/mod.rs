@@ -14,6 +14,7 @@
 //! | `sessions` | when each broker was heard of last; soft state of one term |
 //! | `brokers` | registration, heartbeats, fencing (CTL-2, CTL-3) |
 //! | `elections` | who leads and who is in sync after a change (CTL-5, CTL-6) |
+//! | `elect_leaders` | an operator wants other leaders (KIP-460) |
 //! | `alter_partition` | a leader asks for another ISR (CTL-4) |
 //! | `reassignment` | other replicas for a partition (CTL-7) |
 //! | `topics`, `topic_rules`, `placement` | topics come and go; where their replicas are put |
@@ -21,11 +22,12 @@
 //! | `facts` | what a committed record means |
 //! | `refusals` | NOT_CONTROLLER, in each answer's own field |
 //!
-//! Not here yet: eligible leader replicas (ELR), preferred leader election, changing configs.
+//! Not here yet: eligible leader replicas (ELR), changing configs.
 
 mod alter_partition;
 mod brokers;
 mod deferred;
+mod elect_leaders;
 mod elections;
 mod facts;
 mod placement;
@@ -41,8 +43,18 @@ mod topics;
 pub use producer_ids::PRODUCER_ID_BLOCK;
 pub use quorum_controller::Controller;
 
-use crate::metadata::MetadataRecord;
+use crate::config::BrokerConfig;
+use crate::defects::DefectSet;
+use crate::metadata::{MetadataImage, MetadataRecord};
 use crate::wire::Response;
+
+/// What a decision is made on: the image ahead, the settings, the historic bugs that are present.
+#[derive(Debug, Clone, Copy)]
+struct View<'a> {
+    image: &'a MetadataImage,
+    settings: &'a BrokerConfig,
+    defects: &'a DefectSet,
+}
 
 /// What a decision comes to: records to write, and what to say once they are committed.
 #[derive(Debug)]

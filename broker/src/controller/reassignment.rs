@@ -6,11 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use super::Decision;
-use super::elections::{PartitionChange, topic_settings};
+use super::elections::{Election, PartitionChange, topic_settings};
 use super::placement::Refusal;
 use super::topic_rules::check_replicas;
-use crate::config::BrokerConfig;
+use super::{Decision, View};
 use crate::ids::NodeId;
 use crate::metadata::{
     LeaderRecoveryState, MetadataImage, MetadataRecord, PartitionChangeRecord, PartitionRegistration,
@@ -104,11 +103,7 @@ pub(super) fn completed(assignment: &Assignment, isr: &[NodeId]) -> Option<(Vec<
 /// NO_REASSIGNMENT_IN_PROGRESS, INVALID_REQUEST. Source: KIP-455, KIP-860, `alterPartitionReassignments`.
 ///
 /// Differs from Kafka: a partition that a request names twice is refused the second time.
-pub(super) fn alter_reassignments(
-    image: &MetadataImage,
-    settings: &BrokerConfig,
-    request: &AlterPartitionReassignmentsRequest,
-) -> Decision {
+pub(super) fn alter_reassignments(view: View<'_>, request: &AlterPartitionReassignmentsRequest) -> Decision {
     let mut records: Vec<MetadataRecord> = Vec::new();
     let mut responses = Vec::with_capacity(request.topics.len());
     let mut seen = BTreeSet::new();
@@ -118,7 +113,7 @@ pub(super) fn alter_reassignments(
             let name = topic.name.as_str();
             let change = if seen.insert((name, asked.partition_index)) {
                 let keep_count = !request.allow_replication_factor_change;
-                alter_one(image, settings, name, asked, keep_count)
+                alter_one(view, name, asked, keep_count)
             } else {
                 Err(Refusal::new(ErrorCode::InvalidRequest, "The partition is named more than once."))
             };
@@ -145,13 +140,12 @@ pub(super) fn alter_reassignments(
 }
 
 fn alter_one(
-    image: &MetadataImage,
-    settings: &BrokerConfig,
+    view: View<'_>,
     topic: &str,
     asked: &ReassignablePartition,
     keep_count: bool,
 ) -> Result<Option<PartitionChangeRecord>, Refusal> {
-    let found = image.topic_by_name(topic).and_then(|topic| {
+    let found = view.image.topic_by_name(topic).and_then(|topic| {
         let partition = topic.partitions.get(&asked.partition_index)?;
         Some((topic, partition))
     });
@@ -159,17 +153,18 @@ fn alter_one(
         let message = format!("Unable to find partition {topic}:{}.", asked.partition_index);
         return Err(Refusal::new(ErrorCode::UnknownTopicOrPartition, message));
     };
-    let change = PartitionChange::new(topic.id, asked.partition_index, partition);
+    let change = PartitionChange::new(view, topic, asked.partition_index, partition);
+    let change = change.election(Election::Online);
     let change = match &asked.replicas {
-        None => cancel(image, settings, topic, partition, change)?,
+        None => cancel(view, topic, partition, change)?,
         Some(target) => {
             let target: Vec<NodeId> = target.iter().map(|b| NodeId(b.0)).collect();
-            check_replicas(image, &target)?;
+            check_replicas(view.image, &target)?;
             check_count(partition, &target, keep_count)?;
             change.target_assignment(Assignment::towards(&target, partition))
         }
     };
-    Ok(change.build(|n| image.is_active(n)))
+    Ok(change.build(|n| view.image.is_active(n)))
 }
 
 /// With `allow_replication_factor_change = false` the number of replicas must stay (KIP-860).
@@ -188,8 +183,7 @@ fn check_count(partition: &PartitionRegistration, target: &[NodeId], keep: bool)
 /// Back to the replicas from before (`PartitionReassignmentRevert`). If none of them is in sync the first of them becomes
 /// the ISR, which is an unclean election and needs permission.
 fn cancel<'a>(
-    image: &MetadataImage,
-    settings: &BrokerConfig,
+    view: View<'_>,
     topic: &TopicImage,
     partition: &PartitionRegistration,
     change: PartitionChange<'a>,
@@ -202,14 +196,17 @@ fn cancel<'a>(
         list.iter().copied().filter(|n| !partition.adding.contains(n)).collect()
     };
     let (replicas, isr) = (original(&partition.replicas), original(&partition.isr));
-    let may_lose = topic_settings(image, settings, &topic.name).unclean_leader_election;
+    let may_lose = topic_settings(view.image, view.settings, &topic.name).unclean_leader_election;
     if isr.is_empty() && !may_lose {
         let message = "Unable to revert the assignment, because it would require an unclean leader election.";
         return Err(Refusal::new(ErrorCode::InvalidReplicaAssignment, message));
     }
     if isr.is_empty() {
         let first = replicas[..1].to_vec();
-        let change = change.target_isr(first).target_recovery(LeaderRecoveryState::Recovering).unclean(true);
+        let change = change
+            .target_isr(first)
+            .target_recovery(LeaderRecoveryState::Recovering)
+            .election(Election::Unclean);
         return Ok(change.target_assignment(Assignment::settled(replicas)));
     }
     Ok(change.target_isr(isr).target_assignment(Assignment::settled(replicas)))
@@ -258,6 +255,7 @@ fn ongoing(number: i32, partition: &PartitionRegistration) -> OngoingPartitionRe
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::elections::change_of;
     use crate::ids::{TopicId, Uuid};
     use crate::metadata::PartitionRecord;
 
@@ -283,7 +281,7 @@ mod tests {
     }
 
     fn reassign(p: &mut PartitionRegistration, target: &[i32]) -> Option<PartitionChangeRecord> {
-        let change = PartitionChange::new(T, 0, p);
+        let change = change_of(p);
         let change = change.target_assignment(Assignment::towards(&nodes(target), p)).build(|_| true);
         if let Some(change) = &change {
             p.merge(change);
@@ -292,7 +290,7 @@ mod tests {
     }
 
     fn alter_isr(p: &mut PartitionRegistration, isr: &[i32]) {
-        let change = PartitionChange::new(T, 0, p).target_isr(nodes(isr)).build(|_| true);
+        let change = change_of(p).target_isr(nodes(isr)).build(|_| true);
         p.merge(&change.expect("the ISR changes"));
     }
 

@@ -1,5 +1,6 @@
 //! NOT_CONTROLLER, in the field that each answer has for it.
 
+use super::elect_leaders::refuse_all;
 use crate::wire::messages::create_topics_response::CreatableTopicResult;
 use crate::wire::messages::delete_topics_response::DeletableTopicResult;
 use crate::wire::messages::{
@@ -27,6 +28,7 @@ pub(crate) fn not_controller(version: i16, request: &Request) -> Option<Response
         Request::ListPartitionReassignments(_) => {
             ListPartitionReassignmentsResponse::default().with_error_code(code).into()
         }
+        Request::ElectLeaders(r) => refuse_all(version, r, ErrorCode::NotController).into(),
         Request::CreateTopics(r) => {
             let refuse = |name: &crate::wire::messages::TopicName| {
                 let result = CreatableTopicResult::default().with_name(name.clone());

@@ -6,10 +6,12 @@ use rand_chacha::ChaCha8Rng;
 use super::alter_partition::alter_partition;
 use super::brokers::{self, Heartbeat};
 use super::deferred::Deferred;
+use super::elect_leaders::elect_leaders;
 use super::producer_ids::allocate_producer_ids;
 use super::sessions::Sessions;
-use super::{Decision, reassignment, topics};
+use super::{Decision, View, reassignment, topics};
 use crate::config::{BrokerConfig, NodeConfig};
+use crate::defects::DefectSet;
 use crate::ids::{LeaderEpoch, Offset};
 use crate::invariant;
 use crate::metadata::{
@@ -33,6 +35,7 @@ const METADATA_VERSION_LEVEL: i16 = 25;
 pub(super) struct Term {
     cluster_id: String,
     settings: BrokerConfig,
+    defects: DefectSet,
     epoch: LeaderEpoch,
     current: MetadataImage,
     next_offset: Offset,
@@ -75,6 +78,7 @@ impl Term {
         Ok(Term {
             cluster_id: config.cluster_id.clone(),
             settings: config.broker.clone(),
+            defects: config.defects.clone(),
             epoch,
             sessions: Sessions::begin(config.broker.session_timeout, &current, now),
             current,
@@ -93,6 +97,10 @@ impl Term {
     /// The image ahead.
     pub(super) fn image(&self) -> &MetadataImage {
         &self.current
+    }
+
+    fn view(&self) -> View<'_> {
+        View { image: &self.current, settings: &self.settings, defects: &self.defects }
     }
 
     /// Ends the term: everyone who waits is told NOT_CONTROLLER.
@@ -163,14 +171,13 @@ impl Term {
         let decision = match &request {
             Request::BrokerRegistration(r) => return self.register(to, r, refusal, now, log, out),
             Request::BrokerHeartbeat(r) => return self.heartbeat(to, r, refusal, now, log, out),
-            Request::AlterPartition(r) => alter_partition(&self.current, &self.settings, to.api_version, r),
+            Request::AlterPartition(r) => alter_partition(self.view(), to.api_version, r),
+            Request::ElectLeaders(r) => elect_leaders(self.view(), to.api_version, r),
             Request::CreateTopics(r) => {
                 topics::create_topics(&self.current, &self.settings, &mut self.rng, r)
             }
             Request::DeleteTopics(r) => topics::delete_topics(&self.current, to.api_version, r),
-            Request::AlterPartitionReassignments(r) => {
-                reassignment::alter_reassignments(&self.current, &self.settings, r)
-            }
+            Request::AlterPartitionReassignments(r) => reassignment::alter_reassignments(self.view(), r),
             Request::ListPartitionReassignments(r) => reassignment::list_reassignments(&self.current, r),
             Request::AllocateProducerIds(r) => allocate_producer_ids(&self.current, r),
             _ => return out.reply(to, refusal),
@@ -187,12 +194,7 @@ impl Term {
         log: &mut dyn MetadataLog,
         out: &mut Outbox,
     ) {
-        let cluster = brokers::Cluster {
-            id: &self.cluster_id,
-            image: &self.current,
-            settings: &self.settings,
-            sessions: &self.sessions,
-        };
+        let cluster = brokers::Cluster { id: &self.cluster_id, view: self.view(), sessions: &self.sessions };
         let registration = brokers::register(&cluster, self.next_offset, request, now);
         let written = self.carry_out(to, registration.decision, refusal, now, log, out);
         if let (true, Some((broker, epoch))) = (written, registration.registered) {
@@ -209,8 +211,7 @@ impl Term {
         log: &mut dyn MetadataLog,
         out: &mut Outbox,
     ) {
-        let Heartbeat { decision, broker, next } =
-            brokers::heartbeat(&self.current, &self.settings, &self.sessions, request);
+        let Heartbeat { decision, broker, next } = brokers::heartbeat(self.view(), &self.sessions, request);
         if !self.carry_out(to, decision, refusal, now, log, out) {
             return;
         }
@@ -222,7 +223,7 @@ impl Term {
     /// Fences brokers whose session ran out (one batch each, as Kafka does) and writes the no-op record.
     pub(super) fn handle_timer(&mut self, now: Instant, log: &mut dyn MetadataLog) {
         while let Some((broker, epoch)) = self.sessions.pop_expired(now) {
-            let records = brokers::fence_expired(&self.current, &self.settings, broker, epoch);
+            let records = brokers::fence_expired(self.view(), broker, epoch);
             // A refusal means that the term is over; the resignation is on its way.
             if self.write(&records, now, log).is_err() {
                 return;

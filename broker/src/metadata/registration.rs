@@ -140,6 +140,11 @@ impl PartitionRegistration {
         }
     }
 
+    /// The replica that leads if it can: the first assigned one.
+    pub fn preferred(&self) -> Option<NodeId> {
+        self.replicas.first().copied()
+    }
+
     /// Carries out a change: the partition epoch rises always, the leader epoch exactly if the record names a leader,
     /// be it the same one (CTL-5, `PartitionRegistration.merge`).
     pub fn merge(&mut self, change: &PartitionChangeRecord) {

@@ -10,8 +10,8 @@ use crate::ids::NodeId;
 use crate::io::{ConnectionId, Listener};
 use crate::rpc::{Call, CallResult, Caller, Outbox, Outgoing, ReplyTo};
 use crate::time::Duration;
-use crate::wire::Request;
 use crate::wire::messages::delete_topics_request::DeleteTopicState;
+use crate::wire::{NO_ERROR, Request, Response};
 
 /// Any version of a request after its latest change of layout.
 const LATEST: i16 = i16::MAX;
@@ -56,7 +56,7 @@ impl Forwarder {
     pub fn handle_result(&mut self, id: u64, result: CallResult, out: &mut Outbox) {
         let Some(relayed) = self.relayed.remove(&id) else { return };
         match result {
-            Ok(response) => out.reply(relayed.to, response),
+            Ok(response) => out.reply(relayed.to, in_asked_layout(relayed.to.api_version, response)),
             Err(_) => refuse(relayed.to, &relayed.request, out),
         }
     }
@@ -76,11 +76,23 @@ fn in_latest_layout(request: Request) -> Request {
     Request::DeleteTopics(request)
 }
 
+/// The answer with its content where the client's version keeps it: ElectLeaders had no error of the whole answer before
+/// version 1; each partition tells it as well.
+fn in_asked_layout(version: i16, response: Response) -> Response {
+    match response {
+        Response::ElectLeaders(mut response) if version < 1 => {
+            response.error_code = NO_ERROR;
+            Response::ElectLeaders(response)
+        }
+        other => other,
+    }
+}
+
 /// NOT_CONTROLLER in the request's own answer. What is relayed is what a controller answers; should something else come
 /// here, its connection ends.
 fn refuse(to: ReplyTo, request: &Request, out: &mut Outbox) {
     match not_controller(LATEST, request) {
-        Some(refusal) => out.reply(to, refusal),
+        Some(refusal) => out.reply(to, in_asked_layout(to.api_version, refusal)),
         None => out.list.push(Outgoing::Disconnect { to }),
     }
 }

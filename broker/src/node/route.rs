@@ -34,6 +34,7 @@ pub(super) fn is_offered(listener: Listener, api_key: ApiKey) -> bool {
                 | ListPartitionReassignments
                 | InitProducerId
                 | OffsetForLeaderEpoch
+                | ElectLeaders
                 | DescribeCluster
         ),
         Listener::Replication => matches!(api_key, Fetch | ListOffsets | OffsetForLeaderEpoch | ApiVersions),
@@ -50,6 +51,7 @@ pub(super) fn is_offered(listener: Listener, api_key: ApiKey) -> bool {
                 | DeleteTopics
                 | AlterPartitionReassignments
                 | ListPartitionReassignments
+                | ElectLeaders
                 | ApiVersions
         ),
     }
@@ -137,6 +139,7 @@ impl Node {
             }
             Request::CreateTopics(_)
             | Request::DeleteTopics(_)
+            | Request::ElectLeaders(_)
             | Request::AlterPartitionReassignments(_)
             | Request::ListPartitionReassignments(_) => {
                 let controller = broker.controller;

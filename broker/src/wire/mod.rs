@@ -119,6 +119,7 @@ apis! {
     Vote: VoteRequest => VoteResponse,
     BeginQuorumEpoch: BeginQuorumEpochRequest => BeginQuorumEpochResponse,
     EndQuorumEpoch: EndQuorumEpochRequest => EndQuorumEpochResponse,
+    ElectLeaders: ElectLeadersRequest => ElectLeadersResponse,
     AlterPartition: AlterPartitionRequest => AlterPartitionResponse,
     DescribeCluster: DescribeClusterRequest => DescribeClusterResponse,
     AlterPartitionReassignments: AlterPartitionReassignmentsRequest => AlterPartitionReassignmentsResponse,

@@ -154,6 +154,7 @@ pub fn offered(listener: Listener) -> Vec<ApiKey> {
             ListPartitionReassignments,
             InitProducerId,
             OffsetForLeaderEpoch,
+            ElectLeaders,
             DescribeCluster,
         ],
         Listener::Replication => vec![Fetch, ListOffsets, OffsetForLeaderEpoch, ApiVersions],
@@ -170,6 +171,7 @@ pub fn offered(listener: Listener) -> Vec<ApiKey> {
             DeleteTopics,
             AlterPartitionReassignments,
             ListPartitionReassignments,
+            ElectLeaders,
             ApiVersions,
         ],
     }
@@ -207,6 +209,7 @@ pub fn sample(bench: &Bench, listener: Listener, api_key: ApiKey, version: i16) 
         ApiKey::ListPartitionReassignments => {
             ListPartitionReassignmentsRequest::default().with_topics(None).into()
         }
+        ApiKey::ElectLeaders => elect_leaders("nowhere"),
         ApiKey::InitProducerId => InitProducerIdRequest::default()
             .with_transactional_id(None)
             .with_transaction_timeout_ms(60_000)
@@ -323,6 +326,13 @@ pub fn reassign(topic: &str, replicas: Option<&[i32]>) -> Request {
         .with_name(topic_name(topic))
         .with_partitions(vec![partition]);
     AlterPartitionReassignmentsRequest::default().with_topics(vec![topic]).into()
+}
+
+fn elect_leaders(name: &str) -> Request {
+    let topic = elect_leaders_request::TopicPartitions::default()
+        .with_topic(topic_name(name))
+        .with_partitions(vec![0]);
+    ElectLeadersRequest::default().with_topic_partitions(Some(vec![topic])).into()
 }
 
 fn alter_partition(bench: &Bench, version: i16) -> Request {

@@ -371,6 +371,17 @@ impl World {
                     .collect();
                 topics.join("; ")
             }
+            Response::ElectLeaders(r) => error(r.error_code).unwrap_or_else(|| {
+                let all = r.replica_election_results.iter();
+                let partitions = all.flat_map(|t| t.partition_result.iter().map(move |p| (t, p)));
+                let lines: Vec<String> = partitions
+                    .map(|(t, p)| {
+                        let what = error(p.error_code).unwrap_or_else(|| "elected".into());
+                        format!("{}/{} {what}", t.topic.as_str(), p.partition_id)
+                    })
+                    .collect();
+                if lines.is_empty() { "nothing to elect".into() } else { lines.join("; ") }
+            }),
             Response::DeleteTopics(r) => {
                 let name = |n: &Option<TopicName>| n.as_ref().map_or("?".into(), |n| n.0.to_string());
                 let topics = r.responses.iter().map(|t| {
