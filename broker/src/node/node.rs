@@ -87,12 +87,14 @@ impl Node {
             Input::TimerDue => self.timer_due(now, disk, out),
             Input::DiskSynced { token, result } => self.disk_synced(token, &result, now, disk),
             Input::ShutdownRequested => {
-                if let Some(broker) = &mut self.broker {
-                    broker.lifecycle.shut_down(now, &mut self.outbox);
+                // Brokers first: a controlled shutdown needs a controller, perhaps this one.
+                match &mut self.broker {
+                    Some(broker) => broker.lifecycle.shut_down(now, &mut self.outbox),
+                    None => self.raft.shut_down(now, disk, &mut self.outbox),
                 }
             }
         }
-        self.halt_if_stopped();
+        self.halt_if_stopped(now, disk);
         self.drain(now, disk, out);
     }
 
@@ -171,9 +173,13 @@ impl Node {
         }
     }
 
-    /// A broker that was let go ends once its checkpoints and its clean-shutdown marker are durable.
-    fn halt_if_stopped(&mut self) {
+    /// A broker that was let go ends once its checkpoints and its clean-shutdown marker are durable, a controller once
+    /// somebody else leads the quorum.
+    fn halt_if_stopped(&mut self, now: Instant, disk: &mut dyn Disk) {
         if self.broker.as_ref().is_some_and(|broker| broker.replica.is_stopped()) {
+            self.raft.shut_down(now, disk, &mut self.outbox);
+        }
+        if self.raft.is_shut_down(now) {
             self.outbox.halt("controlled shutdown");
         }
     }

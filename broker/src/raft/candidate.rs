@@ -1,11 +1,9 @@
-//! Asking for votes (KIP-595, Raft §5.2).
-
-use std::collections::{BTreeMap, BTreeSet};
+//! Asking for votes (KIP-595, Raft §5.2), and what comes back to a candidate or to a prospective one.
 
 use super::RaftError;
-use super::machine::{Raft, majority};
+use super::election::Election;
+use super::machine::Raft;
 use super::messages::{Candidacy, read_vote_response, vote_request};
-use super::peer_calls::PeerCalls;
 use super::roles::Role;
 use crate::ids::NodeId;
 use crate::rpc::CallResult;
@@ -15,62 +13,23 @@ use crate::wire::Response;
 /// A node that asks for votes in the current epoch.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    votes: BTreeMap<NodeId, bool>,
-    voters: usize,
-    calls: PeerCalls,
+    /// Who voted how.
+    pub election: Election,
     /// How many elections were lost in a row before this one.
     pub retries: u32,
     /// When the election counts as lost.
     pub election_deadline: Instant,
-    /// Set once the election is lost: when the next one begins.
+    /// Set once the election is lost: when the node goes on.
     pub backing_off_until: Option<Instant>,
 }
 
 impl Candidate {
-    /// A candidate that has only its own vote.
-    pub fn new(
-        me: NodeId,
-        voters: &BTreeSet<NodeId>,
-        retries: u32,
-        election_deadline: Instant,
-        now: Instant,
-    ) -> Self {
-        Candidate {
-            votes: BTreeMap::from([(me, true)]),
-            voters: voters.len(),
-            calls: PeerCalls::to_all(voters.iter().copied().filter(|n| *n != me), now),
-            retries,
-            election_deadline,
-            backing_off_until: None,
-        }
-    }
-
-    /// Who voted for it.
-    pub fn granting(&self) -> Vec<NodeId> {
-        self.votes.iter().filter(|(_, granted)| **granted).map(|(voter, _)| *voter).collect()
-    }
-
-    /// Does it have a majority?
-    pub fn is_elected(&self) -> bool {
-        self.granting().len() >= majority(self.voters)
-    }
-
-    /// Can it no longer get a majority?
-    pub fn is_rejected(&self) -> bool {
-        let rejected = self.votes.values().filter(|granted| !**granted).count();
-        self.voters - rejected < majority(self.voters)
-    }
-
     /// When it wants to be called next.
-    pub fn next_deadline(&self) -> Instant {
-        let waits_for = self.backing_off_until.unwrap_or(self.election_deadline);
-        let calls = if self.backing_off_until.is_some() { None } else { self.calls.next_deadline() };
-        earliest(Some(waits_for), calls).unwrap_or(waits_for)
-    }
-
-    /// Is call `id` to `peer` one of its own?
-    pub fn is_waiting_for(&self, id: u64, peer: NodeId) -> bool {
-        self.calls.is_waiting_for(id, peer)
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match self.backing_off_until {
+            Some(at) => Some(at),
+            None => earliest(Some(self.election_deadline), self.election.next_deadline()),
+        }
     }
 }
 
@@ -78,29 +37,33 @@ impl Raft {
     /// Sends what votes are still to be asked for. Elected already (a lone voter): leads.
     pub(super) fn drive_candidate(&mut self, now: Instant) {
         let Role::Candidate(candidate) = &self.role else { return };
-        if candidate.is_elected() {
-            let granting = candidate.granting();
-            return self.become_leader(granting, now);
+        if candidate.election.is_won() {
+            let granting = candidate.election.granting();
+            self.become_leader(granting, now);
+        } else if candidate.backing_off_until.is_none() {
+            self.ask_for_votes(false, now);
         }
-        if candidate.backing_off_until.is_some() {
-            return;
-        }
+    }
+
+    /// Asks every voter that is due.
+    pub(super) fn ask_for_votes(&mut self, pre_vote: bool, now: Instant) {
+        let Some(election) = self.role.election() else { return };
         let candidacy = Candidacy {
             candidate: self.me,
             epoch: self.quorum.epoch,
             last_epoch: self.log.last_epoch(),
             end_offset: self.log.end(),
+            pre_vote,
         };
-        for voter in candidate.calls.due(now) {
-            let request = vote_request(&self.cluster_id, voter, &candidacy);
-            let id = self.call(voter, request);
-            if let Role::Candidate(candidate) = &mut self.role {
-                candidate.calls.sent(voter, id);
+        for voter in election.due(now) {
+            let id = self.call(voter, vote_request(&self.cluster_id, voter, &candidacy));
+            if let Some(election) = self.role.election_mut() {
+                election.sent(voter, id);
             }
         }
     }
 
-    /// Takes a vote.
+    /// Takes a vote, given in advance or for good.
     pub(super) fn on_vote_result(
         &mut self,
         from: NodeId,
@@ -119,36 +82,44 @@ impl Raft {
         }
         let retry_at = now + self.timing.retry_backoff;
         let epoch = self.quorum.epoch;
-        let Role::Candidate(candidate) = &mut self.role else { return Ok(()) };
+        let Some(election) = self.role.election_mut() else { return Ok(()) };
         match answer {
             // Only an answer of this epoch counts; a node that refused the request as a whole may do better later.
             Some((head, granted))
                 if told.is_some_and(|t| t.epoch == epoch) && (granted || head.error == 0) =>
             {
-                candidate.votes.insert(from, granted);
-                candidate.calls.done(from);
+                election.record(from, granted);
             }
-            _ => candidate.calls.again(from, retry_at),
+            _ => election.ask_again(from, retry_at),
         }
-        if candidate.is_rejected() && candidate.backing_off_until.is_none() {
-            let backoff = self.timing.election_backoff(candidate.retries + 1);
-            candidate.backing_off_until = Some(now + backoff);
+        if election.is_lost() {
+            self.election_lost(now);
         }
         Ok(())
     }
 
-    /// The election's clock: lost after its time-out, repeated in the next epoch after the back-off.
-    pub(super) fn on_candidate_timer(&mut self, now: Instant) {
-        let Role::Candidate(candidate) = &mut self.role else { return };
-        match candidate.backing_off_until {
-            Some(at) if at <= now => {
-                let retries = candidate.retries + 1;
-                self.become_candidate(retries, now);
-            }
-            None if candidate.election_deadline <= now => {
+    /// Too many said no, or time is over. A candidate rests before it asks again.
+    fn election_lost(&mut self, now: Instant) {
+        match &mut self.role {
+            Role::Candidate(candidate) if candidate.backing_off_until.is_none() => {
                 let backoff = self.timing.election_backoff(candidate.retries + 1);
                 candidate.backing_off_until = Some(now + backoff);
             }
+            Role::Prospective(_) => self.pre_vote_lost(now),
+            _ => {}
+        }
+    }
+
+    /// The clock of an election: lost after its time-out. A candidate that has rested asks first whether it would be elected
+    /// at all (KIP-996).
+    pub(super) fn on_election_timer(&mut self, now: Instant) {
+        match &self.role {
+            Role::Candidate(candidate) => match candidate.backing_off_until {
+                Some(at) if at <= now => self.stand_for_election(candidate.retries + 1, now),
+                None if candidate.election_deadline <= now => self.election_lost(now),
+                _ => {}
+            },
+            Role::Prospective(prospective) if prospective.election_deadline <= now => self.pre_vote_lost(now),
             _ => {}
         }
     }
@@ -156,22 +127,44 @@ impl Raft {
 
 #[cfg(test)]
 mod tests {
+    use super::super::messages::vote_response;
+    use super::super::testing::{Rig, THREE, TWO, calls};
+    use super::super::{Leadership, RaftEvent};
     use super::*;
 
+    /// Node 1, candidate in its first epoch by the consent of 2, and what it asks.
+    fn candidate() -> (Rig, Vec<crate::rpc::Call>) {
+        let mut rig = Rig::new(1);
+        let asked = calls(&rig.tick());
+        rig.voted(&asked[0], 0, true);
+        let asked = calls(&rig.sync());
+        (rig, asked)
+    }
+
     #[test]
-    fn a_majority_elects_and_a_majority_rejects() {
-        let voters = BTreeSet::from([1, 2, 3, 4, 5].map(NodeId));
-        let mut candidate = Candidate::new(NodeId(1), &voters, 0, Instant(9), Instant(0));
-        candidate.votes.insert(NodeId(2), true);
-        assert!(!candidate.is_elected() && !candidate.is_rejected());
-        candidate.votes.insert(NodeId(3), false);
-        candidate.votes.insert(NodeId(4), false);
-        assert!(!candidate.is_elected() && !candidate.is_rejected());
-        let mut loser = candidate.clone();
-        loser.votes.insert(NodeId(5), false);
-        assert!(loser.is_rejected());
-        candidate.votes.insert(NodeId(5), true);
-        assert!(candidate.is_elected());
-        assert_eq!(candidate.granting(), [1, 2, 5].map(NodeId));
+    fn a_candidate_that_loses_rests_and_asks_in_its_own_epoch() {
+        let (mut rig, asked) = candidate();
+        assert_eq!((rig.raft.epoch(), asked.len()), (1, 2));
+        rig.voted(&asked[0], 1, false);
+        rig.voted(&asked[1], 1, false);
+        let again = calls(&rig.tick());
+        assert_eq!(again.iter().map(|c| c.to).collect::<Vec<_>>(), [TWO, THREE]);
+        assert_eq!(rig.raft.epoch(), 1, "nobody's epoch grows by asking");
+        rig.voted(&again[1], 1, true);
+        rig.sync();
+        assert_eq!(rig.raft.epoch(), 2);
+    }
+
+    #[test]
+    fn an_answer_of_another_epoch_is_no_vote() {
+        let (mut rig, asked) = candidate();
+        let at = Leadership { epoch: 0, leader: None };
+        rig.result(&asked[0], Ok(vote_response(None, at, true).into()));
+        assert!(!rig.raft.is_leader());
+        rig.voted(&asked[1], 1, true);
+        rig.sync();
+        assert!(rig.raft.is_leader());
+        let led = RaftEvent::LeaderChanged { leader: Some(NodeId(1)), epoch: 1 };
+        assert!(rig.events.contains(&led));
     }
 }

@@ -5,11 +5,13 @@ use super::machine::Raft;
 use super::roles::Role;
 use super::timing::{MAX_FETCH_SIZE_BYTES, MAX_FETCH_WAIT};
 use super::{RaftError, RaftEvent};
+use crate::defects::Defect;
 use crate::ids::{NodeId, Offset};
 use crate::io::Disk;
 use crate::log::{AppendError, Batch, batches};
 use crate::rpc::CallResult;
 use crate::time::Instant;
+use crate::trace::Observation;
 use crate::wire::{NO_ERROR, Response};
 
 /// The one fetch that a node may have under way.
@@ -40,9 +42,11 @@ impl Raft {
         let may_fetch = match self.role {
             Role::Follower { .. } => true,
             Role::Unattached { .. } => !self.is_voter,
-            Role::Candidate(_) | Role::Leader(_) | Role::Resigned(_) => false,
+            Role::Prospective(_) | Role::Candidate(_) | Role::Leader(_) | Role::Resigned(_) => false,
         };
-        let is_flushed = !self.is_voter || self.log.flushed() == self.log.end();
+        let is_flushed = !self.is_voter
+            || self.log.flushed() == self.log.end()
+            || self.defects.has(Defect::UnsyncedFetchCounts);
         (may_fetch && is_flushed && self.fetcher.in_flight.is_none()).then_some(self.fetcher.not_before)
     }
 
@@ -67,6 +71,9 @@ impl Raft {
         };
         let id = self.call(target, fetch_request(&self.cluster_id, &fetch));
         self.fetcher.in_flight = Some((id, fetch.offset));
+        if self.is_voter {
+            self.held.fact(Observation::QuorumFetched { epoch: fetch.epoch, offset: fetch.offset });
+        }
     }
 
     fn any_other_voter(&mut self) -> Option<NodeId> {
@@ -77,10 +84,10 @@ impl Raft {
     /// The fetch time-out: a voter stands for election, an observer asks somebody else.
     pub(super) fn on_fetch_timeout(&mut self, now: Instant) {
         if self.is_voter {
-            return self.become_candidate(0, now);
+            return self.stand_for_election(0, now);
         }
         self.fetcher = Fetcher { in_flight: None, not_before: now, asks_anyone: true };
-        if let Role::Follower { fetch_deadline } = &mut self.role {
+        if let Role::Follower { fetch_deadline, .. } = &mut self.role {
             *fetch_deadline = now + self.timing.fetch_timeout;
         }
     }
@@ -111,8 +118,9 @@ impl Raft {
         {
             return Ok(());
         }
-        if let Role::Follower { fetch_deadline } = &mut self.role {
+        if let Role::Follower { fetch_deadline, has_fetched } = &mut self.role {
             *fetch_deadline = now + self.timing.fetch_timeout;
+            *has_fetched = true;
         }
         self.fetcher.asks_anyone = false;
         if self.take_in(fetched, now, disk)? {
@@ -269,12 +277,32 @@ mod tests {
     }
 
     #[test]
-    fn a_voter_without_its_leader_stands_for_election() {
+    fn a_voter_without_its_leader_asks_whether_it_would_be_elected() {
         let (mut rig, _) = follower();
         let began = rig.now;
-        rig.tick();
+        let asked = calls(&rig.tick());
         assert_eq!(rig.now.saturating_since(began), Duration::from_secs(2));
-        assert_eq!((rig.raft.epoch(), rig.raft.leader()), (6, None));
+        assert_eq!((rig.raft.epoch(), rig.raft.leader()), (5, Some(TWO)));
+        assert_eq!(asked.len(), 2);
+    }
+
+    #[test]
+    fn a_voter_says_from_where_it_fetches() {
+        let (mut rig, fetch) = follower();
+        rig.fetched(&fetch, 5, FetchAnswer::Records(batch(0, 5)), Some(0));
+        let said = rig.sync();
+        let fetched =
+            |o: &Outgoing| matches!(o, Outgoing::Fact(Observation::QuorumFetched { epoch: 5, offset: 1 }));
+        assert!(said.iter().any(fetched), "{said:?}");
+    }
+
+    #[test]
+    fn k04_fetches_on_before_what_it_got_is_on_its_disk() {
+        let mut rig = Rig::with_defects(1, [Defect::UnsyncedFetchCounts]);
+        rig.ask(begin_request("c", NodeId(1), TWO, 5));
+        let fetch = calls(&rig.sync()).pop().unwrap();
+        let list = rig.fetched(&fetch, 5, FetchAnswer::Records(batch(0, 5)), Some(0));
+        assert_eq!(calls(&list).iter().map(offset).collect::<Vec<_>>(), [1], "nothing of it is synced");
     }
 
     #[test]

@@ -6,18 +6,27 @@ use bytes::Bytes;
 
 use super::leader_fetch::Parked;
 use super::machine::{Raft, majority};
-use super::messages::{AnswerHead, begin_request, end_request, read_begin_response, read_end_response};
+use super::messages::{AnswerHead, begin_request, read_begin_response};
 use super::metadata_log::leader_change;
 use super::peer_calls::PeerCalls;
 use super::roles::Role;
 use super::{RaftError, RaftEvent};
+use crate::defects::{Defect, DefectSet};
 use crate::ids::{LeaderEpoch, NodeId, Offset};
 use crate::io::Disk;
 use crate::metadata::NotLeader;
 use crate::rpc::CallResult;
-use crate::time::{Instant, earliest};
+use crate::time::{Duration, Instant, earliest};
 use crate::trace::LeaderView;
-use crate::wire::{NO_ERROR, Response};
+use crate::wire::Response;
+
+/// Whom a leader heard from since it last had a majority together (KAFKA-15489).
+#[derive(Debug, Clone)]
+struct QuorumCheck {
+    timeout: Duration,
+    deadline: Instant,
+    heard: BTreeSet<NodeId>,
+}
 
 /// A leader's view of its quorum.
 #[derive(Debug, Clone)]
@@ -40,21 +49,32 @@ pub struct Leader {
     /// What each replica was told last about the high watermark.
     pub told_high_watermarks: BTreeMap<NodeId, Option<Offset>>,
     begin: PeerCalls,
+    quorum_check: Option<QuorumCheck>,
+    commits_old_epochs: bool,
     queue: VecDeque<Vec<Bytes>>,
     queued_records: Offset,
     append_deadline: Option<Instant>,
 }
 
 impl Leader {
-    /// A leader that was just elected by `granting`; `log_end` is where its epoch begins.
+    /// A leader that was just elected by `granting`; `log_end` is where its epoch begins, `check_quorum_timeout` how long it
+    /// goes on without hearing from a majority.
     pub fn new(
         me: NodeId,
         voters: &BTreeSet<NodeId>,
         granting: Vec<NodeId>,
         log_end: Offset,
+        check_quorum_timeout: Duration,
+        defects: &DefectSet,
         now: Instant,
     ) -> Self {
         let others = || voters.iter().copied().filter(|n| *n != me);
+        let checks_quorum = voters.len() > 1 && !defects.has(Defect::NoCheckQuorum);
+        let quorum_check = checks_quorum.then(|| QuorumCheck {
+            timeout: check_quorum_timeout,
+            deadline: now + check_quorum_timeout,
+            heard: BTreeSet::new(),
+        });
         Leader {
             ends: others().map(|n| (n, None)).collect(),
             granting,
@@ -66,6 +86,8 @@ impl Leader {
             parked: Vec::new(),
             told_high_watermarks: BTreeMap::new(),
             begin: PeerCalls::to_all(others(), now),
+            quorum_check,
+            commits_old_epochs: defects.has(Defect::CommitByCountingOldEpochs),
             queue: VecDeque::new(),
             queued_records: 0,
             append_deadline: None,
@@ -78,20 +100,39 @@ impl Leader {
     pub fn record_fetch(&mut self, replica: NodeId, offset: Offset) {
         if let Some(end) = self.ends.get_mut(&replica) {
             *end = Some(offset);
-            self.begin.done(replica);
         }
+    }
+
+    /// A replica asked in this epoch. Once a majority did, counting the leader, the wait for the next one begins.
+    pub fn heard_from(&mut self, replica: NodeId, now: Instant) {
+        if !self.ends.contains_key(&replica) {
+            return;
+        }
+        self.begin.done(replica);
+        let enough = majority(self.ends.len() + 1) - 1;
+        if let Some(check) = &mut self.quorum_check {
+            check.heard.insert(replica);
+            if check.heard.len() >= enough {
+                check.heard.clear();
+                check.deadline = now + check.timeout;
+            }
+        }
+    }
+
+    /// Did too few voters ask for too long? Whoever leads a minority must not pretend to lead (KAFKA-15489).
+    pub fn has_lost_quorum(&self, now: Instant) -> bool {
+        self.quorum_check.as_ref().is_some_and(|check| check.deadline <= now)
     }
 
     /// The high watermark that follows from the voters' ends and the own flushed end: the highest offset that a majority
     /// has, if it is above the epoch's start and above the old one (Raft §5.4.2, Q-10).
-    ///
-    /// Differs from Kafka: the leader counts itself up to what it flushed, not up to what it appended.
     pub fn next_high_watermark(&self, own_flushed: Offset) -> Option<Offset> {
         let mut ends: Vec<Offset> = self.ends.values().map(|end| end.unwrap_or(-1)).collect();
         ends.push(own_flushed);
         ends.sort_unstable_by(|a, b| b.cmp(a));
         let reached = ends[majority(ends.len()) - 1];
-        (reached > self.epoch_start && Some(reached) > self.high_watermark).then_some(reached)
+        let is_of_this_epoch = reached > self.epoch_start || (self.commits_old_epochs && reached >= 0);
+        (is_of_this_epoch && Some(reached) > self.high_watermark).then_some(reached)
     }
 
     /// The other voters, the one with the longest log first: the order in which they should follow (KIP-595).
@@ -104,7 +145,8 @@ impl Leader {
     /// When it wants to be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
         let parked = self.parked.iter().map(|p| p.deadline).min();
-        earliest(earliest(self.append_deadline, self.begin.next_deadline()), parked)
+        let check = self.quorum_check.as_ref().map(|check| check.deadline);
+        earliest(earliest(self.append_deadline, self.begin.next_deadline()), earliest(parked, check))
     }
 
     /// Is call `id` to `peer` one of its own?
@@ -134,18 +176,6 @@ impl Raft {
             leader.append_deadline.get_or_insert(now + linger);
         }
         Ok(log_end + leader.queued_records - 1)
-    }
-
-    /// Gives up leading, in an orderly way: tells the voters, who should follow first comes first. Nothing happens if the
-    /// node does not lead.
-    pub fn resign(&mut self, now: Instant, disk: &mut dyn Disk, out: &mut crate::rpc::Outbox) {
-        if let Role::Leader(leader) = &self.role
-            && !self.halted
-        {
-            let successors = leader.successors();
-            self.become_resigned(successors, now);
-            self.settle(Ok(()), now, disk, out);
-        }
     }
 
     /// Everything that a leader does on its own account.
@@ -186,8 +216,13 @@ impl Raft {
     /// Moves the high watermark as far as a majority allows, and hands up what became committed.
     pub(super) fn advance_high_watermark(&mut self, disk: &dyn Disk) -> Result<(), RaftError> {
         let Role::Leader(leader) = &mut self.role else { return Ok(()) };
+        // Differs from Kafka: the own end counts once it is on the disk, not once it is written.
+        let own_end = match self.defects.has(Defect::LeaderCountsUnsynced) {
+            true => self.log.end(),
+            false => self.log.flushed(),
+        };
         if leader.has_started
-            && let Some(reached) = leader.next_high_watermark(self.log.flushed())
+            && let Some(reached) = leader.next_high_watermark(own_end)
         {
             leader.high_watermark = Some(reached);
             let voters: Vec<NodeId> = self.voters.iter().copied().collect();
@@ -210,7 +245,8 @@ impl Raft {
         Ok(())
     }
 
-    /// Takes the answer to BeginQuorumEpoch. Repeated until the voter agrees, or fetches (KIP-595).
+    /// Takes the answer to BeginQuorumEpoch. Repeated until the voter fetches (KIP-595): one that agreed and forgot, or never
+    /// came to fetch, hears of its leader again.
     pub(super) fn on_begin_result(
         &mut self,
         from: NodeId,
@@ -225,50 +261,13 @@ impl Raft {
             return Ok(());
         }
         let resend_at = now + self.timing.fetch_timeout / 2;
-        let Role::Leader(leader) = &mut self.role else { return Ok(()) };
-        match head {
-            Some(head) if head.error == NO_ERROR => leader.begin.done(from),
-            _ => leader.begin.again(from, resend_at),
+        if let Role::Leader(leader) = &mut self.role {
+            leader.begin.again(from, resend_at);
         }
         Ok(())
     }
 
-    /// Tells the voters that this node has resigned.
-    pub(super) fn drive_resigned(&mut self, now: Instant) {
-        let Role::Resigned(resigned) = &self.role else { return };
-        let successors = resigned.successors.clone();
-        for voter in resigned.calls.due(now) {
-            let id = self.call(voter, end_request(&self.cluster_id, self.me, self.quorum.epoch, &successors));
-            if let Role::Resigned(resigned) = &mut self.role {
-                resigned.calls.sent(voter, id);
-            }
-        }
-    }
-
-    /// Takes the answer to EndQuorumEpoch.
-    pub(super) fn on_end_result(
-        &mut self,
-        from: NodeId,
-        result: CallResult,
-        now: Instant,
-    ) -> Result<(), RaftError> {
-        let head = match &result {
-            Ok(Response::EndQuorumEpoch(response)) => read_end_response(response),
-            _ => None,
-        };
-        if self.learn_from(head, now)? {
-            return Ok(());
-        }
-        let retry_at = now + self.timing.fetch_timeout / 2;
-        let Role::Resigned(resigned) = &mut self.role else { return Ok(()) };
-        match head {
-            Some(_) => resigned.calls.done(from),
-            None => resigned.calls.again(from, retry_at),
-        }
-        Ok(())
-    }
-
-    fn learn_from(&mut self, head: Option<AnswerHead>, now: Instant) -> Result<bool, RaftError> {
+    pub(super) fn learn_from(&mut self, head: Option<AnswerHead>, now: Instant) -> Result<bool, RaftError> {
         match head.and_then(|h| h.leadership) {
             Some(told) => self.learn(told, now),
             None => Ok(false),
@@ -278,14 +277,101 @@ impl Raft {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::Rig;
+    use super::super::Leadership;
+    use super::super::messages::begin_response;
+    use super::super::testing::{Rig, calls};
     use super::*;
-    use crate::rpc::Outgoing;
+    use crate::rpc::{Call, Outgoing};
     use crate::trace::Observation;
+    use crate::wire::Request;
+
+    const PATIENCE: Duration = Duration::from_secs(3);
+
+    fn leader_with(voters: i32, epoch_start: Offset, defects: &DefectSet) -> Leader {
+        let voters = (1..=voters).map(NodeId).collect();
+        Leader::new(NodeId(1), &voters, vec![NodeId(1)], epoch_start, PATIENCE, defects, Instant(0))
+    }
 
     fn leader(voters: i32, epoch_start: Offset) -> Leader {
-        let voters = (1..=voters).map(NodeId).collect();
-        Leader::new(NodeId(1), &voters, vec![NodeId(1)], epoch_start, Instant(0))
+        leader_with(voters, epoch_start, &DefectSet::none())
+    }
+
+    #[test]
+    fn a_leader_that_too_few_ask_has_lost_its_quorum() {
+        let mut leader = leader(5, 0);
+        let at = |seconds| Instant::ZERO + Duration::from_secs(seconds);
+        leader.heard_from(NodeId(2), at(1));
+        leader.heard_from(NodeId(2), at(2));
+        leader.heard_from(NodeId(99), at(2));
+        assert!(!leader.has_lost_quorum(at(2)) && leader.has_lost_quorum(at(3)));
+        leader.heard_from(NodeId(5), at(2));
+        assert!(!leader.has_lost_quorum(at(4)) && leader.has_lost_quorum(at(5)));
+        assert!(!super::tests::leader(1, 0).has_lost_quorum(at(1_000)), "a lone voter hears itself");
+    }
+
+    #[test]
+    fn k05_never_asks_itself_whether_anybody_follows() {
+        let leader = leader_with(3, 0, &DefectSet::of([Defect::NoCheckQuorum]));
+        assert!(!leader.has_lost_quorum(Instant::ZERO + PATIENCE * 1_000));
+    }
+
+    #[test]
+    fn k03_commits_what_an_earlier_epoch_left() {
+        let mut leader = leader_with(3, 5, &DefectSet::of([Defect::CommitByCountingOldEpochs]));
+        leader.record_fetch(NodeId(2), 4);
+        assert_eq!(leader.next_high_watermark(5), Some(4));
+    }
+
+    #[test]
+    fn k04b_commits_what_the_leader_has_not_synced() {
+        for (defects, committed) in [(vec![], 0), (vec![Defect::LeaderCountsUnsynced], 1)] {
+            let mut rig = Rig::with_defects(1, defects);
+            rig.elect_unsynced();
+            rig.fetch_unsynced(2, 1, 1, 1);
+            assert_eq!(rig.raft.high_watermark(), committed);
+        }
+    }
+
+    #[test]
+    fn a_leader_without_a_majority_resigns_and_leaves_its_epoch() {
+        let mut rig = Rig::new(1);
+        let epoch = rig.elect();
+        rig.fetch(2, epoch, 1, epoch);
+        let heard_at = rig.now;
+        while rig.raft.is_leader() {
+            rig.tick();
+        }
+        assert_eq!(rig.now.saturating_since(heard_at), Duration::from_secs(3));
+        assert_eq!((rig.raft.epoch(), rig.raft.leader()), (epoch, None));
+        assert!(rig.events.contains(&RaftEvent::Resigned { epoch }));
+        while rig.raft.epoch() == epoch {
+            rig.tick();
+        }
+        rig.sync();
+        assert_eq!((rig.raft.epoch(), rig.raft.is_leader()), (epoch + 1, false));
+    }
+
+    #[test]
+    fn a_voter_hears_of_its_leader_until_it_fetches() {
+        let mut rig = Rig::new(1);
+        let epoch = rig.elect();
+        let is_begin = |c: &Call| c.to == NodeId(3) && matches!(c.request, Request::BeginQuorumEpoch(_));
+        let mut told = 0;
+        for _ in 0..40 {
+            for call in std::mem::take(&mut rig.asked).into_iter().filter(is_begin) {
+                told += 1;
+                let at = Leadership { epoch, leader: Some(NodeId(1)) };
+                rig.result(&call, Ok(begin_response(None, at).into()));
+            }
+            rig.fetch(2, epoch, 1, epoch);
+            rig.tick();
+        }
+        assert!(told > 2, "agreed is not fetched: {told}");
+        rig.fetch(3, epoch, 1, epoch);
+        for _ in 0..40 {
+            rig.fetch(2, epoch, 1, epoch);
+            assert!(!calls(&rig.tick()).iter().any(is_begin));
+        }
     }
 
     #[test]

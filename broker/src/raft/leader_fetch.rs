@@ -44,6 +44,9 @@ impl Raft {
             self.held.reply(to, fetch_response(FetchAnswer::Refused(error), self.leadership(), None));
             return Ok(());
         }
+        if let Role::Leader(leader) = &mut self.role {
+            leader.heard_from(fetch.replica, now);
+        }
         if let Some((epoch, end_offset)) = self.log.divergence(fetch.offset, fetch.last_epoch) {
             // The replica's end proves nothing: it is not counted.
             let answer = FetchAnswer::Diverging { epoch, end_offset };

@@ -9,6 +9,7 @@ use super::roles::Role;
 use super::timing::Timing;
 use super::{Leadership, RaftError, RaftEvent};
 use crate::config::NodeConfig;
+use crate::defects::{Defect, DefectSet};
 use crate::ids::{LeaderEpoch, NodeId, Offset};
 use crate::io::{Disk, DiskError, Listener, SyncToken};
 use crate::rpc::{Call, CallResult, Caller, Outbox, Outgoing, ReplyTo};
@@ -61,6 +62,9 @@ pub struct Raft {
     pub(super) events: Vec<RaftEvent>,
     pub(super) handed_up_to: Offset,
     pub(super) halted: bool,
+    /// Set when the node shuts down in an orderly way: until when it waits for somebody else to lead.
+    pub(super) shutdown_deadline: Option<Instant>,
+    pub(super) defects: DefectSet,
     file: QuorumStateFile,
     told: Leadership,
     inbox: VecDeque<Received>,
@@ -88,7 +92,7 @@ impl Raft {
             cluster_id: config.cluster_id.clone(),
             is_voter: config.is_controller && voters.contains(&config.node_id),
             voters,
-            timing: Timing::new(&config.broker, seed),
+            timing: Timing::new(&config.broker, &config.defects, seed),
             quorum: QuorumState::default(),
             role: Role::Unattached { election_deadline: None },
             log,
@@ -97,6 +101,8 @@ impl Raft {
             events: Vec::new(),
             handed_up_to: 0,
             halted: false,
+            shutdown_deadline: None,
+            defects: config.defects.clone(),
             file,
             told: Leadership { epoch: -1, leader: None },
             inbox: VecDeque::new(),
@@ -161,14 +167,20 @@ impl Raft {
 
     /// Does what is due.
     pub fn handle_timer(&mut self, now: Instant, disk: &mut dyn Disk, out: &mut Outbox) {
-        if self.halted || self.file.is_writing() {
+        if self.halted || self.waits_for_disk() {
             return;
         }
+        let may_stand = self.shutdown_deadline.is_none();
         match &self.role {
-            Role::Unattached { election_deadline: Some(at) } if *at <= now => self.become_candidate(0, now),
-            Role::Resigned(resigned) if resigned.election_deadline <= now => self.become_candidate(0, now),
-            Role::Follower { fetch_deadline } if *fetch_deadline <= now => self.on_fetch_timeout(now),
-            Role::Candidate(_) => self.on_candidate_timer(now),
+            Role::Unattached { election_deadline: Some(at) } if *at <= now && may_stand => {
+                self.stand_for_election(0, now);
+            }
+            Role::Resigned(resigned) if resigned.election_deadline <= now => self.leave_led_epoch(now),
+            Role::Follower { fetch_deadline, .. } if *fetch_deadline <= now && may_stand => {
+                self.on_fetch_timeout(now);
+            }
+            Role::Prospective(_) | Role::Candidate(_) if may_stand => self.on_election_timer(now),
+            Role::Leader(leader) if leader.has_lost_quorum(now) => self.give_up_leading(now),
             _ => {}
         }
         self.settle(Ok(()), now, disk, out);
@@ -176,10 +188,18 @@ impl Raft {
 
     /// When [`Raft::handle_timer`] wants to be called; `None` while a sync of the quorum state is awaited.
     pub fn next_deadline(&self) -> Option<Instant> {
-        if self.halted || self.file.is_writing() {
+        if self.halted || self.waits_for_disk() {
             return None;
         }
-        earliest(self.role.next_deadline(), self.fetch_ready_at())
+        let has_duties = matches!(self.role, Role::Leader(_) | Role::Resigned(_));
+        let role =
+            if self.shutdown_deadline.is_none() || has_duties { self.role.next_deadline() } else { None };
+        earliest(earliest(role, self.shutdown_deadline), self.fetch_ready_at())
+    }
+
+    /// Is everything held back until the quorum state is durable? What a node says binds it.
+    fn waits_for_disk(&self) -> bool {
+        self.file.is_writing() && !self.defects.has(Defect::VoteNotDurable)
     }
 
     /// Takes what happened since the last call, in order.
@@ -256,7 +276,7 @@ impl Raft {
             if self.file.needs(&self.quorum) {
                 self.file.write(self.quorum, disk)?;
             }
-            if self.file.is_writing() {
+            if self.waits_for_disk() {
                 return Ok(());
             }
             self.release(out);
@@ -284,6 +304,7 @@ impl Raft {
     /// What a role does on its own account.
     fn drive_role(&mut self, now: Instant, disk: &mut dyn Disk) -> Result<(), RaftError> {
         match &self.role {
+            Role::Prospective(_) => self.drive_prospective(now),
             Role::Candidate(_) => self.drive_candidate(now),
             Role::Leader(_) => self.drive_leader(now, disk)?,
             Role::Resigned(_) => self.drive_resigned(now),
@@ -318,7 +339,12 @@ impl Raft {
             return self.on_fetch_result(from, result, now, disk);
         }
         match &self.role {
-            Role::Candidate(c) if c.is_waiting_for(id, from) => self.on_vote_result(from, result, now),
+            Role::Prospective(p) if p.election.is_waiting_for(id, from) => {
+                self.on_vote_result(from, result, now)
+            }
+            Role::Candidate(c) if c.election.is_waiting_for(id, from) => {
+                self.on_vote_result(from, result, now)
+            }
             Role::Leader(l) if l.is_waiting_for(id, from) => self.on_begin_result(from, result, now),
             Role::Resigned(r) if r.calls.is_waiting_for(id, from) => self.on_end_result(from, result, now),
             _ => Ok(()),
@@ -329,7 +355,8 @@ impl Raft {
 #[cfg(test)]
 mod tests {
     use super::super::QUORUM_STATE_PATH;
-    use super::super::testing::{Rig, calls, config};
+    use super::super::messages::{Candidacy, vote_request};
+    use super::super::testing::{Rig, TWO, calls, config};
     use super::*;
     use crate::log::MemoryDisk;
     use crate::wire::messages::MetadataRequest;
@@ -338,14 +365,27 @@ mod tests {
     #[test]
     fn vote_requests_leave_only_when_the_own_vote_is_durable() {
         let mut rig = Rig::new(1);
-        assert!(calls(&rig.tick()).is_empty());
+        let asked = calls(&rig.tick());
+        assert!(calls(&rig.voted(&asked[0], 0, true)).is_empty());
         assert_eq!(calls(&rig.sync()).iter().map(|c| c.to).collect::<Vec<_>>(), [NodeId(2), NodeId(3)]);
+    }
+
+    #[test]
+    fn k01_votes_before_the_vote_is_on_the_disk() {
+        for (defects, answers) in [(vec![], 0), (vec![Defect::VoteNotDurable], 1)] {
+            let mut rig = Rig::with_defects(1, defects);
+            let asked = Candidacy { candidate: TWO, epoch: 5, last_epoch: 0, end_offset: 0, pre_vote: false };
+            let list = rig.ask(vote_request("c", NodeId(1), &asked));
+            let replies = list.iter().filter(|o| matches!(o, Outgoing::Reply { .. }));
+            assert_eq!(replies.count(), answers);
+        }
     }
 
     #[test]
     fn a_failed_sync_halts_the_node() {
         let mut rig = Rig::new(1);
-        rig.tick();
+        let asked = calls(&rig.tick());
+        rig.voted(&asked[0], 0, true);
         let token = rig.disk.pending_syncs()[0];
         let mut out = Outbox::default();
         let failed = Err(DiskError::Io("disk".into()));

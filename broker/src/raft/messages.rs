@@ -78,6 +78,8 @@ pub struct Candidacy {
     pub last_epoch: LeaderEpoch,
     /// The candidate's log end offset.
     pub end_offset: Offset,
+    /// Only asks whether it would be elected, in its own epoch (KIP-996, v2).
+    pub pre_vote: bool,
 }
 
 /// Asks `voter` for its vote.
@@ -86,7 +88,8 @@ pub fn vote_request(cluster_id: &str, voter: NodeId, candidacy: &Candidacy) -> V
         .with_replica_id(BrokerId(candidacy.candidate.0))
         .with_replica_epoch(candidacy.epoch)
         .with_last_offset_epoch(candidacy.last_epoch)
-        .with_last_offset(candidacy.end_offset);
+        .with_last_offset(candidacy.end_offset)
+        .with_pre_vote(candidacy.pre_vote);
     let topic =
         vote_request::TopicData::default().with_topic_name(metadata_topic()).with_partitions(vec![partition]);
     VoteRequest::default()
@@ -95,7 +98,8 @@ pub fn vote_request(cluster_id: &str, voter: NodeId, candidacy: &Candidacy) -> V
         .with_topics(vec![topic])
 }
 
-/// Reads a vote request. `None`: malformed. A pre-vote counts as malformed: KIP-996 is not here yet.
+/// Reads a vote request. `None`: malformed. Whoever wants to lead an epoch has no record of it yet; whoever asks in
+/// advance may (KIP-996).
 pub fn read_vote_request(request: &VoteRequest) -> Option<Candidacy> {
     let partition = metadata_partition!(request.topics)?;
     let candidacy = Candidacy {
@@ -103,11 +107,11 @@ pub fn read_vote_request(request: &VoteRequest) -> Option<Candidacy> {
         epoch: partition.replica_epoch,
         last_epoch: partition.last_offset_epoch,
         end_offset: partition.last_offset,
+        pre_vote: partition.pre_vote,
     };
-    let is_sane = candidacy.last_epoch >= 0
-        && candidacy.end_offset >= 0
-        && candidacy.last_epoch < candidacy.epoch
-        && !partition.pre_vote;
+    let last_possible = if candidacy.pre_vote { candidacy.epoch } else { candidacy.epoch.saturating_sub(1) };
+    let is_sane =
+        candidacy.last_epoch >= 0 && candidacy.end_offset >= 0 && candidacy.last_epoch <= last_possible;
     is_sane.then_some(candidacy)
 }
 
@@ -245,8 +249,12 @@ mod tests {
 
     #[test]
     fn what_is_asked_is_what_is_read() {
-        let asked = Candidacy { candidate: NodeId(1), epoch: 5, last_epoch: 4, end_offset: 17 };
-        assert_eq!(read_vote_request(&vote_request("c", NodeId(2), &asked)), Some(asked));
+        let asked =
+            Candidacy { candidate: NodeId(1), epoch: 5, last_epoch: 4, end_offset: 17, pre_vote: false };
+        let in_advance = Candidacy { last_epoch: 5, pre_vote: true, ..asked };
+        for asked in [asked, in_advance] {
+            assert_eq!(read_vote_request(&vote_request("c", NodeId(2), &asked)), Some(asked));
+        }
         assert_eq!(read_begin_request(&begin_request("c", NodeId(2), NodeId(1), 5)), Some((5, NodeId(1))));
         let successors = vec![NodeId(3), NodeId(2)];
         let end = end_request("c", NodeId(1), 5, &successors);
@@ -259,19 +267,19 @@ mod tests {
 
     #[test]
     fn an_impossible_candidacy_is_malformed() {
-        let fine = Candidacy { candidate: NodeId(1), epoch: 5, last_epoch: 4, end_offset: 17 };
+        let fine =
+            Candidacy { candidate: NodeId(1), epoch: 5, last_epoch: 4, end_offset: 17, pre_vote: false };
         for bad in [
             Candidacy { last_epoch: 5, ..fine },
             Candidacy { last_epoch: -1, ..fine },
             Candidacy { end_offset: -1, ..fine },
             Candidacy { candidate: NodeId(-1), ..fine },
+            Candidacy { epoch: i32::MIN, last_epoch: i32::MIN, ..fine },
+            Candidacy { last_epoch: 6, pre_vote: true, ..fine },
         ] {
             assert_eq!(read_vote_request(&vote_request("c", NodeId(2), &bad)), None, "{bad:?}");
         }
         assert_eq!(read_vote_request(&VoteRequest::default()), None);
-        let mut pre_vote = vote_request("c", NodeId(2), &fine);
-        pre_vote.topics[0].partitions[0].pre_vote = true;
-        assert_eq!(read_vote_request(&pre_vote), None);
     }
 
     #[test]

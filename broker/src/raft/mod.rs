@@ -9,26 +9,31 @@
 //!
 //! ```text
 //!                 higher epoch seen, no leader known
-//!        ┌──────────────────────(from anywhere)─────────────────────┐
-//!        ▼                                                          │
-//!  ┌────────────┐ election time-out  ┌───────────┐ majority   ┌─────┴────┐ resign()  ┌──────────┐
-//!  │ Unattached ├───────────────────▶│ Candidate ├───────────▶│  Leader  ├──────────▶│ Resigned │
-//!  └─────┬──────┘                    └──┬──▲───▲─┘            └──────────┘           └────┬─────┘
-//!        │ leader known                 │  │   │ fetch or election time-out, epoch + 1    │
-//!        ▼          leader known        │  └───┼──────────────────────────────────────────┘
-//!  ┌────────────┐◀──────────────────────┘      │                       boot as the recorded leader: Resigned
-//!  │  Follower  ├──────────────────────────────┘
-//!  └────────────┘     fetch time-out (voters)
+//!        ┌──────────────────────(from anywhere)──────────────────────┐
+//!        ▼                                                           │
+//!  ┌────────────┐ election time-out ┌─────────────┐ majority   ┌─────┴─────┐ majority ┌────────┐ resign(), no majority ┌──────────┐
+//!  │ Unattached ├──────────────────▶│ Prospective ├───────────▶│ Candidate ├─────────▶│ Leader ├──────────────────────▶│ Resigned │
+//!  └─────┬──▲───┘◀──────────────────┤ same epoch  │ consents,  └─────┬─────┘          └────────┘    fetches            └─────┬────┘
+//!        │  │       refused         └──┬──────▲───┘ epoch + 1        │                                                     │
+//!        │  │                  refused │      └──────────────────────┘  lost, rested                                       │
+//!        │  └──────────────────────────┼──── election time-out, epoch + 1 ─────────────────────────────────────────────────┘
+//!        ▼ leader known                ▼
+//!  ┌────────────────────────────────────┐
+//!  │             Follower               ├──── fetch time-out (voters): Prospective
+//!  └────────────────────────────────────┘     boot as the recorded leader: Resigned
 //! ```
 //!
 //! | file | job |
 //! |---|---|
 //! | `machine.rs` | [`Raft`]: the public face; routes inputs, holds back what is not durable yet |
-//! | `roles.rs` | the five roles and every transition between them |
+//! | `roles.rs` | the six roles and every transition between them |
 //! | `quorum_state.rs` | the `quorum-state` file |
 //! | `voting.rs` | answers Vote, BeginQuorumEpoch, EndQuorumEpoch |
+//! | `prospective.rs` | asks in advance whether it would be elected (KIP-996) |
 //! | `candidate.rs` | asks for votes |
+//! | `election.rs` | counts them |
 //! | `leader.rs` | counts the voters' ends, appends, moves the high watermark |
+//! | `resigned.rs` | gives up leading: on shutdown, or without a majority that fetches (check-quorum) |
 //! | `leader_fetch.rs` | answers Fetch: validation, divergence, the long poll |
 //! | `follower.rs` | fetches, truncates, appends |
 //! | `metadata_log.rs` | the log, in the quorum's terms |
@@ -36,10 +41,10 @@
 //! | `timing.rs` | time-outs and the dice |
 //! | `messages.rs`, `fetch_messages.rs` | messages, built and read |
 //!
-//! Deliberately absent: pre-vote (KIP-996), check-quorum, snapshots (KIP-630), dynamic voters (KIP-853). A leader that is
-//! cut off stays leader of its epoch until it hears of a higher one; it commits nothing meanwhile.
+//! Deliberately absent: snapshots (KIP-630), dynamic voters (KIP-853).
 
 mod candidate;
+mod election;
 mod fetch_messages;
 mod follower;
 mod leader;
@@ -48,7 +53,9 @@ mod machine;
 mod messages;
 mod metadata_log;
 mod peer_calls;
+mod prospective;
 mod quorum_state;
+mod resigned;
 mod roles;
 #[cfg(test)]
 mod testing;

@@ -1,26 +1,18 @@
 //! The roles of a node in the quorum, and every transition between them.
 
 use super::candidate::Candidate;
+use super::election::Election;
 use super::leader::Leader;
 use super::machine::Raft;
 use super::peer_calls::PeerCalls;
+use super::prospective::Prospective;
 use super::quorum_state::QuorumState;
+use super::resigned::Resigned;
 use super::{Leadership, RaftError, RaftEvent};
+use crate::defects::Defect;
 use crate::ids::{LeaderEpoch, NodeId};
 use crate::time::{Instant, earliest};
 use crate::trace::{Observation, QuorumRole};
-
-/// A leader that gave up within its epoch. It may not vote in it, nor lead it again: its page cache may have lost what it
-/// wrote, and an (offset, epoch) pair must never be issued twice.
-#[derive(Debug, Clone)]
-pub struct Resigned {
-    /// When it stands for election in the next epoch.
-    pub election_deadline: Instant,
-    /// Who is to be told, with EndQuorumEpoch.
-    pub calls: PeerCalls,
-    /// The voters, who should follow first comes first; empty after a restart.
-    pub successors: Vec<NodeId>,
-}
 
 /// What a node is in the current epoch.
 #[derive(Debug, Clone)]
@@ -34,7 +26,11 @@ pub enum Role {
     Follower {
         /// When the leader counts as gone, unless a fetch succeeds before.
         fetch_deadline: Instant,
+        /// Did the leader answer a fetch in this epoch? Then it lives, as far as this node knows.
+        has_fetched: bool,
     },
+    /// Asks whether it would be elected.
+    Prospective(Prospective),
     /// Asks for votes.
     Candidate(Candidate),
     /// Leads.
@@ -49,6 +45,7 @@ impl Role {
         match self {
             Role::Unattached { .. } => QuorumRole::Unattached,
             Role::Follower { .. } => QuorumRole::Follower,
+            Role::Prospective(_) => QuorumRole::Prospective,
             Role::Candidate(_) => QuorumRole::Candidate,
             Role::Leader(_) => QuorumRole::Leader,
             Role::Resigned(_) => QuorumRole::Resigned,
@@ -59,8 +56,9 @@ impl Role {
     pub fn next_deadline(&self) -> Option<Instant> {
         match self {
             Role::Unattached { election_deadline } => *election_deadline,
-            Role::Follower { fetch_deadline } => Some(*fetch_deadline),
-            Role::Candidate(candidate) => Some(candidate.next_deadline()),
+            Role::Follower { fetch_deadline, .. } => Some(*fetch_deadline),
+            Role::Prospective(prospective) => prospective.next_deadline(),
+            Role::Candidate(candidate) => candidate.next_deadline(),
             Role::Leader(leader) => leader.next_deadline(),
             Role::Resigned(r) => earliest(Some(r.election_deadline), r.calls.next_deadline()),
         }
@@ -71,10 +69,29 @@ impl Role {
     fn election_deadline(&self) -> Option<Instant> {
         match self {
             Role::Unattached { election_deadline } => *election_deadline,
-            Role::Follower { fetch_deadline } => Some(*fetch_deadline),
+            Role::Follower { fetch_deadline, .. } => Some(*fetch_deadline),
+            Role::Prospective(prospective) => Some(prospective.election_deadline),
             Role::Candidate(candidate) => Some(candidate.election_deadline),
             Role::Leader(_) => None,
             Role::Resigned(resigned) => Some(resigned.election_deadline),
+        }
+    }
+
+    /// The votes that are being asked for.
+    pub(super) fn election(&self) -> Option<&Election> {
+        match self {
+            Role::Prospective(prospective) => Some(&prospective.election),
+            Role::Candidate(candidate) => Some(&candidate.election),
+            _ => None,
+        }
+    }
+
+    /// The same, to be counted.
+    pub(super) fn election_mut(&mut self) -> Option<&mut Election> {
+        match self {
+            Role::Prospective(prospective) => Some(&mut prospective.election),
+            Role::Candidate(candidate) => Some(&mut candidate.election),
+            _ => None,
         }
     }
 }
@@ -88,15 +105,17 @@ impl Raft {
         if log_epoch > recorded.epoch {
             self.become_unattached(log_epoch, now);
         } else if recorded.leader == Some(self.me) {
-            self.become_resigned(Vec::new(), now);
+            match self.defects.has(Defect::LeaderResumesItsEpoch) {
+                true => self.become_leader(vec![self.me], now),
+                false => self.become_resigned(Vec::new(), now),
+            }
         } else if self.is_voter && recorded.leader.is_none() && recorded.voted_for == Some(self.me) {
             self.enter_candidacy(0, now);
         } else if let Some(leader) = recorded.leader.filter(|l| self.voters.contains(l)) {
             self.become_follower(recorded.epoch, leader, now);
         } else {
             let election_deadline = self.is_voter.then(|| self.election_deadline(now));
-            self.quorum.leader = None;
-            self.set_role(Role::Unattached { election_deadline }, now);
+            self.wait_for_leader(election_deadline, now);
         }
     }
 
@@ -139,6 +158,12 @@ impl Raft {
         self.set_role(Role::Unattached { election_deadline }, now);
     }
 
+    /// Goes on in the current epoch without a leader.
+    pub(super) fn wait_for_leader(&mut self, election_deadline: Option<Instant>, now: Instant) {
+        self.quorum.leader = None;
+        self.set_role(Role::Unattached { election_deadline }, now);
+    }
+
     /// Records the vote of the current epoch; the election has begun, so the wait for it begins anew.
     pub(super) fn become_voted(&mut self, candidate: NodeId, now: Instant) {
         let election_deadline = self.is_voter.then(|| now + self.timing.election_timeout());
@@ -150,29 +175,40 @@ impl Raft {
     pub(super) fn become_follower(&mut self, epoch: LeaderEpoch, leader: NodeId, now: Instant) {
         let voted_for = if epoch == self.quorum.epoch { self.quorum.voted_for } else { None };
         self.quorum = QuorumState { epoch, leader: Some(leader), voted_for };
-        self.set_role(Role::Follower { fetch_deadline: now + self.timing.fetch_timeout }, now);
+        let fetch_deadline = now + self.timing.fetch_timeout;
+        self.set_role(Role::Follower { fetch_deadline, has_fetched: false }, now);
+    }
+
+    /// Asks in the current epoch whether it would be elected; epoch, vote and leader stay as they are (KIP-996).
+    pub(super) fn become_prospective(&mut self, retries: u32, now: Instant) {
+        let election_deadline = now + self.timing.election_timeout();
+        let election = Election::new(self.me, &self.voters, now);
+        self.set_role(Role::Prospective(Prospective { election, retries, election_deadline }), now);
     }
 
     /// Stands for election in the next epoch; `retries` elections were lost in a row before.
     pub(super) fn become_candidate(&mut self, retries: u32, now: Instant) {
         let Some(epoch) = self.quorum.epoch.checked_add(1) else {
             // A peer claimed the last epoch there is: nobody can be elected any more, and nobody must panic over it.
-            return self.set_role(Role::Unattached { election_deadline: None }, now);
+            return self.wait_for_leader(None, now);
         };
         self.quorum = QuorumState { epoch, leader: None, voted_for: Some(self.me) };
         self.enter_candidacy(retries, now);
     }
 
     fn enter_candidacy(&mut self, retries: u32, now: Instant) {
-        let deadline = now + self.timing.election_timeout();
-        let candidate = Candidate::new(self.me, &self.voters, retries, deadline, now);
+        let election_deadline = now + self.timing.election_timeout();
+        let election = Election::new(self.me, &self.voters, now);
+        let candidate = Candidate { election, retries, election_deadline, backing_off_until: None };
         self.set_role(Role::Candidate(candidate), now);
     }
 
     /// Leads the current epoch, elected by `granting`. The log is touched only once the election is durable.
     pub(super) fn become_leader(&mut self, granting: Vec<NodeId>, now: Instant) {
         self.quorum.leader = Some(self.me);
-        let leader = Leader::new(self.me, &self.voters, granting, self.log.end(), now);
+        let patience = self.timing.check_quorum_timeout();
+        let (end, defects) = (self.log.end(), &self.defects);
+        let leader = Leader::new(self.me, &self.voters, granting, end, patience, defects, now);
         self.set_role(Role::Leader(Box::new(leader)), now);
     }
 
@@ -219,6 +255,16 @@ mod tests {
         assert!(rig.vote(NodeId(3), epoch + 1, epoch, 1));
         assert!(rig.events.contains(&RaftEvent::Resigned { epoch }));
         assert_eq!(rig.events.last(), Some(&RaftEvent::LeaderChanged { leader: None, epoch: epoch + 1 }));
+    }
+
+    #[test]
+    fn k02_leads_the_epoch_again_that_it_led_before_the_restart() {
+        let mut rig = Rig::with_defects(1, [Defect::LeaderResumesItsEpoch]);
+        let epoch = rig.elect();
+        rig.restart();
+        rig.sync();
+        assert_eq!((rig.raft.epoch(), rig.raft.is_leader()), (epoch, true));
+        assert_eq!(rig.raft.log_end_offset(), 2, "a second LeaderChange of the same epoch");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::fetch_messages::{Fetched, ReplicaFetch, fetch_request, fetch_response
 use super::messages::{Candidacy, vote_request, vote_response};
 use super::{Leadership, Raft, RaftEvent};
 use crate::config::{BrokerConfig, NodeConfig};
-use crate::defects::DefectSet;
+use crate::defects::{Defect, DefectSet};
 use crate::ids::{LeaderEpoch, NodeId, Offset};
 use crate::io::{Address, ConnectionId, Listener};
 use crate::log::{BatchBuilder, MemoryDisk};
@@ -21,6 +21,8 @@ pub struct Rig {
     pub disk: MemoryDisk,
     pub now: Instant,
     pub events: Vec<RaftEvent>,
+    /// Every call since the boot of the rig.
+    pub asked: Vec<Call>,
     config: NodeConfig,
 }
 
@@ -50,17 +52,25 @@ fn reply_to(api_key: ApiKey) -> ReplyTo {
 impl Rig {
     /// Booted, with everything synced.
     pub fn new(node: i32) -> Rig {
-        let mut rig = Rig::unsynced(node);
+        Rig::with_defects(node, [])
+    }
+
+    /// The same, with bugs.
+    pub fn with_defects(node: i32, defects: impl IntoIterator<Item = Defect>) -> Rig {
+        let mut rig = Rig::boot(NodeConfig { defects: DefectSet::of(defects), ..config(node) });
         rig.sync();
         rig
     }
 
     /// Booted; no sync has come back yet.
     pub fn unsynced(node: i32) -> Rig {
+        Rig::boot(config(node))
+    }
+
+    fn boot(config: NodeConfig) -> Rig {
         let (mut disk, now) = (MemoryDisk::new(), Instant(1_000));
-        let config = config(node);
         let raft = Raft::boot(&config, 1, now, &mut disk, &mut Outbox::default()).unwrap();
-        Rig { raft, disk, now, events: Vec::new(), config }
+        Rig { raft, disk, now, events: Vec::new(), asked: Vec::new(), config }
     }
 
     /// Ends the process and boots again; the page cache survives. Nothing is synced.
@@ -71,6 +81,7 @@ impl Rig {
 
     fn collect(&mut self, out: Outbox) -> Vec<Outgoing> {
         self.events.extend(self.raft.take_events());
+        self.asked.extend(calls(&out.list));
         out.list
     }
 
@@ -111,7 +122,21 @@ impl Rig {
         last_epoch: LeaderEpoch,
         end_offset: Offset,
     ) -> bool {
-        let asked = Candidacy { candidate, epoch, last_epoch, end_offset };
+        self.ask_vote(Candidacy { candidate, epoch, last_epoch, end_offset, pre_vote: false })
+    }
+
+    /// Does the node consent to a candidacy?
+    pub fn pre_vote(
+        &mut self,
+        candidate: NodeId,
+        epoch: LeaderEpoch,
+        last_epoch: LeaderEpoch,
+        end_offset: Offset,
+    ) -> bool {
+        self.ask_vote(Candidacy { candidate, epoch, last_epoch, end_offset, pre_vote: true })
+    }
+
+    fn ask_vote(&mut self, asked: Candidacy) -> bool {
         match self.answer(vote_request("c", NodeId(1), &asked)) {
             Some(Response::Vote(v)) => v.topics[0].partitions[0].vote_granted,
             other => panic!("{other:?}"),
@@ -125,19 +150,21 @@ impl Rig {
         offset: Offset,
         last_epoch: LeaderEpoch,
     ) -> Option<Fetched> {
-        let fetch = ReplicaFetch {
-            replica: NodeId(replica),
-            epoch,
-            offset,
-            last_epoch,
-            high_watermark: None,
-            max_wait: Duration::from_millis(500),
-            max_bytes: 1 << 20,
-        };
-        match self.answer(fetch_request("c", &fetch))? {
+        match self.answer(fetch_of(replica, epoch, offset, last_epoch))? {
             Response::Fetch(response) => read_fetch_response(&response),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// The same; nothing is synced.
+    pub fn fetch_unsynced(
+        &mut self,
+        replica: i32,
+        epoch: LeaderEpoch,
+        offset: Offset,
+        last_epoch: LeaderEpoch,
+    ) {
+        self.ask(fetch_of(replica, epoch, offset, last_epoch));
     }
 
     /// Fires the timer at the node's deadline; nothing is synced.
@@ -154,13 +181,30 @@ impl Rig {
         self.collect(out)
     }
 
-    /// Makes the node lead, by the vote of 2.
+    /// A voter that is in `epoch` and knows no leader answers a request for its vote.
+    pub fn voted(&mut self, call: &Call, epoch: LeaderEpoch, granted: bool) -> Vec<Outgoing> {
+        let at = Leadership { epoch, leader: None };
+        self.result(call, Ok(vote_response(None, at, granted).into()))
+    }
+
+    /// Makes the node lead, by the votes of 2.
     pub fn elect(&mut self) -> LeaderEpoch {
-        self.tick();
-        let asked = calls(&self.sync());
-        let at = Leadership { epoch: self.raft.epoch(), leader: None };
-        self.result(&asked[0], Ok(vote_response(None, at, true).into()));
+        let epoch = self.elect_unsynced();
         self.sync();
+        epoch
+    }
+
+    /// The same; its election is durable, its first record is not.
+    pub fn elect_unsynced(&mut self) -> LeaderEpoch {
+        let asked = calls(&self.tick());
+        self.voted(&asked[0], self.raft.epoch(), true);
+        let asked = calls(&self.sync());
+        self.voted(&asked[0], self.raft.epoch(), true);
+        let mut out = Outbox::default();
+        for token in self.disk.complete_all() {
+            self.raft.handle_synced(token, &Ok(()), self.now, &mut self.disk, &mut out);
+        }
+        self.collect(out);
         assert!(self.raft.is_leader());
         self.raft.epoch()
     }
@@ -176,6 +220,19 @@ impl Rig {
         let at = Leadership { epoch, leader: Some(call.to) };
         self.result(call, Ok(fetch_response(answer, at, hw).into()))
     }
+}
+
+fn fetch_of(replica: i32, epoch: LeaderEpoch, offset: Offset, last_epoch: LeaderEpoch) -> Request {
+    let fetch = ReplicaFetch {
+        replica: NodeId(replica),
+        epoch,
+        offset,
+        last_epoch,
+        high_watermark: None,
+        max_wait: Duration::from_millis(500),
+        max_bytes: 1 << 20,
+    };
+    fetch_request("c", &fetch).into()
 }
 
 /// The calls among what a node wants done.

@@ -4,6 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::BrokerConfig;
+use crate::defects::{Defect, DefectSet};
 use crate::time::Duration;
 
 /// How long a leader may hold a fetch that has nothing new (`KafkaRaftClient.MAX_FETCH_WAIT_MS`).
@@ -22,6 +23,8 @@ const DICE_STREAM: u64 = 0x7261_6674;
 #[derive(Debug, Clone)]
 pub struct Timing {
     dice: ChaCha8Rng,
+    /// K07: no draw; everybody waits as long as everybody else.
+    is_fixed: bool,
     election_timeout: Duration,
     backoff_max: Duration,
     /// `controller.quorum.fetch.timeout.ms`.
@@ -36,12 +39,13 @@ pub struct Timing {
 
 impl Timing {
     /// The settings of a node, and its stream.
-    pub fn new(config: &BrokerConfig, seed: u64) -> Self {
+    pub fn new(config: &BrokerConfig, defects: &DefectSet, seed: u64) -> Self {
         // A stream of its own: other components of the node may draw from the same seed.
         let mut dice = ChaCha8Rng::seed_from_u64(seed);
         dice.set_stream(DICE_STREAM);
         Timing {
             dice,
+            is_fixed: defects.has(Defect::FixedElectionTimeout),
             election_timeout: config.quorum_election_timeout,
             backoff_max: config.quorum_election_backoff_max,
             fetch_timeout: config.quorum_fetch_timeout,
@@ -53,7 +57,18 @@ impl Timing {
 
     fn up_to(&mut self, limit: Duration) -> Duration {
         let micros = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
-        if micros == 0 { Duration::ZERO } else { Duration::from_micros(self.dice.gen_range(0..micros)) }
+        if micros == 0 { Duration::ZERO } else { Duration::from_micros(self.draw(0, micros - 1)) }
+    }
+
+    /// A number within `least..=most`.
+    fn draw(&mut self, least: u64, most: u64) -> u64 {
+        if self.is_fixed { least } else { self.dice.gen_range(least..=most) }
+    }
+
+    /// How long a leader goes on without hearing from a majority: half as long again as a follower waits for it
+    /// (`LeaderState.CHECK_QUORUM_TIMEOUT_FACTOR`, KAFKA-15489).
+    pub fn check_quorum_timeout(&self) -> Duration {
+        self.fetch_timeout + self.fetch_timeout / 2
     }
 
     /// How long to wait for a leader, or for votes: the time-out and up to as much again (KIP-595).
@@ -64,7 +79,7 @@ impl Timing {
     /// How long to rest after the `retries`-th lost election: binary exponential, at most
     /// `controller.quorum.election.backoff.max.ms` (KIP-595).
     pub fn election_backoff(&mut self, retries: u32) -> Duration {
-        let units = self.dice.gen_range(1..=1u64 << retries.min(16));
+        let units = self.draw(1, 1 << retries.min(16));
         Duration::from_millis(units * ELECTION_BACKOFF_UNIT_MS).min(self.backoff_max)
     }
 
@@ -93,7 +108,18 @@ mod tests {
     use super::*;
 
     fn timing(seed: u64) -> Timing {
-        Timing::new(&BrokerConfig::default(), seed)
+        Timing::new(&BrokerConfig::default(), &DefectSet::none(), seed)
+    }
+
+    #[test]
+    fn k07_makes_every_node_wait_as_long_as_the_others() {
+        let defects = DefectSet::of([Defect::FixedElectionTimeout]);
+        let waits = |defects: &DefectSet, seed| {
+            let mut timing = Timing::new(&BrokerConfig::default(), defects, seed);
+            (0..9).map(|k| timing.election_timeout() + timing.election_backoff(k)).collect::<Vec<_>>()
+        };
+        assert_eq!(waits(&defects, 1), waits(&defects, 2));
+        assert_ne!(waits(&DefectSet::none(), 1), waits(&DefectSet::none(), 2));
     }
 
     #[test]

@@ -57,13 +57,17 @@ impl Raft {
             if asked.epoch > self.quorum.epoch {
                 self.become_unattached(asked.epoch, now);
             }
-            granted = self.grants(&asked);
-            if granted && self.quorum.voted_for.is_none() {
+            granted = if asked.pre_vote { self.consents(&asked) } else { self.grants(&asked) };
+            if granted && !asked.pre_vote && self.quorum.voted_for.is_none() {
                 self.become_voted(asked.candidate, now);
             }
         }
         if granted {
-            self.held.fact(Observation::VoteGranted { epoch: asked.epoch, candidate: asked.candidate });
+            let (epoch, candidate) = (asked.epoch, asked.candidate);
+            self.held.fact(match asked.pre_vote {
+                true => Observation::PreVoteGranted { epoch, candidate },
+                false => Observation::VoteGranted { epoch, candidate },
+            });
         }
         self.held.reply(to, vote_response(error, self.leadership(), granted));
         Ok(())
@@ -75,8 +79,18 @@ impl Raft {
         if let Some(voted_for) = self.quorum.voted_for {
             return voted_for == asked.candidate && self.quorum.leader.is_none();
         }
-        let own = (self.log.last_epoch(), self.log.end());
-        self.quorum.leader.is_none() && (asked.last_epoch, asked.end_offset) >= own
+        self.quorum.leader.is_none() && self.is_up_to_date(asked)
+    }
+
+    /// Would the candidate get the vote in the next epoch (KIP-996)? Not while there is a leader that answers: a leader itself,
+    /// and whoever has fetched from one, refuses. Consent is not recorded; it binds nobody and resets no timer.
+    fn consents(&self, asked: &Candidacy) -> bool {
+        let has_leader = matches!(self.role, Role::Leader(_) | Role::Follower { has_fetched: true, .. });
+        !has_leader && self.is_up_to_date(asked)
+    }
+
+    fn is_up_to_date(&self, asked: &Candidacy) -> bool {
+        (asked.last_epoch, asked.end_offset) >= (self.log.last_epoch(), self.log.end())
     }
 
     /// Answers a leader that announces itself.
@@ -123,7 +137,7 @@ impl Raft {
         let error = self.claim_error(epoch, leader);
         if error.is_none() {
             self.learn(Leadership { epoch, leader: Some(leader) }, now)?;
-            if let Role::Follower { fetch_deadline } = &mut self.role
+            if let Role::Follower { fetch_deadline, .. } = &mut self.role
                 && self.is_voter
             {
                 let position = successors.iter().position(|n| *n == self.me);
@@ -154,8 +168,9 @@ impl Raft {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fetch_messages::FetchAnswer;
     use super::super::messages::{begin_request, end_request, vote_request};
-    use super::super::testing::{Rig, THREE, TWO};
+    use super::super::testing::{Rig, THREE, TWO, batch, calls};
     use super::*;
     use crate::rpc::Outgoing;
     use crate::wire::Response;
@@ -172,7 +187,7 @@ mod tests {
     #[test]
     fn a_vote_leaves_only_when_it_is_durable_and_survives_a_restart() {
         let mut rig = Rig::new(1);
-        let asked = Candidacy { candidate: TWO, epoch: 5, last_epoch: 0, end_offset: 0 };
+        let asked = Candidacy { candidate: TWO, epoch: 5, last_epoch: 0, end_offset: 0, pre_vote: false };
         assert!(rig.ask(vote_request("c", NodeId(1), &asked)).is_empty());
         let released = rig.sync();
         let names: Vec<_> = released
@@ -196,7 +211,7 @@ mod tests {
     fn what_was_read_at_boot_is_not_trusted_before_it_is_durable() {
         let mut rig = Rig::unsynced(1);
         assert_eq!(rig.raft.next_deadline(), None);
-        let asked = Candidacy { candidate: TWO, epoch: 5, last_epoch: 0, end_offset: 0 };
+        let asked = Candidacy { candidate: TWO, epoch: 5, last_epoch: 0, end_offset: 0, pre_vote: false };
         assert!(rig.ask(vote_request("c", NodeId(1), &asked)).is_empty());
     }
 
@@ -253,10 +268,28 @@ mod tests {
     fn the_first_successor_stands_for_election_at_once() {
         let mut rig = Rig::new(1);
         rig.answer(begin_request("c", NodeId(1), TWO, 5));
-        let before = rig.raft.epoch();
         rig.answer(end_request("c", TWO, 5, &[NodeId(1), THREE]));
         let began = rig.now;
-        rig.tick();
-        assert_eq!((rig.raft.epoch(), rig.now), (before + 1, began));
+        assert_eq!(calls(&rig.tick()).len(), 2);
+        assert_eq!(rig.now, began);
+    }
+
+    #[test]
+    fn consent_is_given_to_a_good_log_unless_there_is_a_leader_that_answers() {
+        let mut rig = Rig::new(1);
+        assert!(rig.pre_vote(TWO, 0, 0, 0));
+        let list = rig.ask(begin_request("c", NodeId(1), TWO, 5));
+        assert!(calls(&list).is_empty());
+        let fetch = calls(&rig.sync()).pop().unwrap();
+        assert!(rig.pre_vote(THREE, 5, 5, 0), "a leader that was only announced");
+        rig.fetched(&fetch, 5, FetchAnswer::Records(batch(0, 5)), Some(0));
+        let before = (rig.raft.epoch(), rig.raft.leader(), rig.disk.pending_syncs());
+        assert!(!rig.pre_vote(THREE, 5, 5, 1), "the leader answered a fetch");
+        assert_eq!((rig.raft.epoch(), rig.raft.leader()), (before.0, before.1));
+        assert!(!rig.vote(THREE, 6, 4, 9), "a shorter log");
+        assert!(rig.pre_vote(THREE, 6, 5, 1), "a higher epoch: nobody leads it yet");
+        let mut leader = Rig::new(1);
+        let epoch = leader.elect();
+        assert!(!leader.pre_vote(TWO, epoch, epoch, 9) && leader.raft.is_leader());
     }
 }
