@@ -40,6 +40,9 @@ pub struct NodeConfig {
     pub voters: BTreeMap<NodeId, Address>,
     /// `broker.rack`.
     pub rack: Option<String>,
+    /// Levels with which the cluster's features begin, by name; those not named begin with Kafka's
+    /// (`kafka-storage format --feature`). Only the first active controller of a cluster looks.
+    pub features: BTreeMap<String, i16>,
     /// Broker and controller settings.
     pub broker: BrokerConfig,
     /// Historic bugs that are present.

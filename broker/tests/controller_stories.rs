@@ -6,10 +6,11 @@
 
 use broker::config::BrokerConfig;
 use broker::ids::{NodeId, Uuid};
+use broker::metadata::FEATURES;
 use broker::time::Duration;
 use broker::wire::StrBytes;
 use broker::wire::messages::alter_partition_request::{BrokerState, PartitionData, TopicData};
-use broker::wire::messages::broker_registration_request::Listener;
+use broker::wire::messages::broker_registration_request::{Feature, Listener};
 use broker::wire::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
 };
@@ -23,6 +24,9 @@ use rand_chacha::ChaCha8Rng;
 mod controller_world;
 
 use controller_world::World;
+
+/// A broker that knows no feature.
+const OLD_BROKER: i32 = 9;
 
 /// One command: its words, and those of the form `key=value`.
 struct Command<'a> {
@@ -68,7 +72,14 @@ fn text(s: &str) -> StrBytes {
 
 fn registering(broker: i32, incarnation: u128, cluster: &str, previous: i64) -> BrokerRegistrationRequest {
     let listener = Listener::default().with_name(text("CLIENT")).with_host(text("b")).with_port(9092);
+    let supported = FEATURES.map(|feature| {
+        Feature::default()
+            .with_name(text(feature.name))
+            .with_min_supported_version(feature.supported.min)
+            .with_max_supported_version(if broker == OLD_BROKER { 0 } else { feature.supported.max })
+    });
     BrokerRegistrationRequest::default()
+        .with_features(supported.to_vec())
         .with_broker_id(BrokerId(broker))
         .with_cluster_id(text(cluster))
         .with_incarnation_id(Uuid::from_u128(incarnation))
@@ -136,6 +147,28 @@ fn alter(c: &Command<'_>, world: &World) -> AlterPartitionRequest {
         .with_broker_id(BrokerId(c.number("by", 0)))
         .with_broker_epoch(c.number("epoch", -1))
         .with_topics(vec![TopicData::default().with_topic_id(topic_id).with_partitions(vec![partition])])
+}
+
+/// `features [NAME=LEVEL]... [twice] [safe | unsafe] [validate]`
+fn feature_updates(c: &Command<'_>) -> UpdateFeaturesRequest {
+    let kind = if c.has("safe") {
+        2
+    } else if c.has("unsafe") {
+        3
+    } else {
+        1
+    };
+    let update = |(name, level): (&str, &str)| {
+        update_features_request::FeatureUpdateKey::default()
+            .with_feature(text(name))
+            .with_max_version_level(level.parse().unwrap())
+            .with_upgrade_type(kind)
+    };
+    let mut updates: Vec<_> = c.values().filter(|(name, _)| *name != "at").map(update).collect();
+    if c.has("twice") {
+        updates.extend(updates.clone());
+    }
+    UpdateFeaturesRequest::default().with_feature_updates(updates).with_validate_only(c.has("validate"))
 }
 
 /// `reassign TOPIC PARTITION (to=1,2 | cancel) [keep-count]`
@@ -215,6 +248,7 @@ fn run(c: &Command<'_>, world: &mut World) {
         }
         "delete" => world.ask(c.number("at", world.active()), 6, delete(c, world)),
         "reassign" => world.ask(c.number("at", world.active()), 1, reassign(c)),
+        "features" => world.ask(c.number("at", world.active()), 2, feature_updates(c)),
         "list-reassignments" => {
             let request = ListPartitionReassignmentsRequest::default().with_topics(None);
             world.ask(c.number("at", world.active()), 0, request);
@@ -290,7 +324,20 @@ macro_rules! stories {
     };
 }
 
-stories! { registration, sessions, failover, unclean, alter_partition, revert, producer_ids, topics, shutdown, elections, reassignment }
+stories! {
+    registration,
+    sessions,
+    failover,
+    unclean,
+    alter_partition,
+    revert,
+    producer_ids,
+    topics,
+    shutdown,
+    elections,
+    reassignment,
+    features,
+}
 
 /// A broker as the random walk sees it: which incarnation runs.
 #[derive(Clone, Copy, Default)]

@@ -4,12 +4,12 @@ use super::elections::topic_settings;
 use crate::config::BrokerConfig;
 use crate::ids::{LogId, Offset, TopicId, TopicPartition};
 use crate::metadata::{
-    LeaderRecoveryState, MetadataDelta, MetadataImage, MetadataRecord, PartitionRegistration,
+    LeaderRecoveryState, MetadataDelta, MetadataImage, MetadataRecord, PartitionRegistration, ResourceType,
 };
 use crate::trace::{Election, MetadataFact, PartitionFact};
 
-/// Applies a record and says what it means; `None` for records that mean nothing to an observer: configs (their effect
-/// is part of each partition's fact), features, no-ops, amended registrations.
+/// Applies a record and says what it means; `None` for records that mean nothing to an observer: no-ops, amended
+/// registrations.
 pub(super) fn apply(
     image: &mut MetadataImage,
     offset: Offset,
@@ -43,7 +43,19 @@ pub(super) fn apply(
             first: before.next_producer_id,
             size: i32::try_from(r.next_producer_id - before.next_producer_id).unwrap_or(i32::MAX),
         }),
-        MetadataRecord::Config(_) | MetadataRecord::FeatureLevel(_) | MetadataRecord::NoOp(_) => None,
+        MetadataRecord::Config(r) => Some(MetadataFact::ConfigChanged {
+            resource: match (r.resource_type, r.resource_name.as_str()) {
+                (ResourceType::Topic, name) => format!("topic {name}"),
+                (ResourceType::Broker, "") => "broker".into(),
+                (ResourceType::Broker, id) => format!("broker {id}"),
+            },
+            name: r.name.clone(),
+            value: r.value.clone(),
+        }),
+        MetadataRecord::FeatureLevel(r) => {
+            Some(MetadataFact::FeatureChanged { name: r.name.clone(), level: r.level })
+        }
+        MetadataRecord::NoOp(_) => None,
     }
 }
 

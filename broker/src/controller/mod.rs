@@ -17,6 +17,7 @@
 //! | `elect_leaders` | an operator wants other leaders (KIP-460) |
 //! | `alter_partition` | a leader asks for another ISR (CTL-4) |
 //! | `reassignment` | other replicas for a partition (CTL-7) |
+//! | `features` | what the cluster may do (KIP-584) |
 //! | `topics`, `topic_rules`, `placement` | topics come and go; where their replicas are put |
 //! | `producer_ids` | blocks of producer ids (IDM-5) |
 //! | `facts` | what a committed record means |
@@ -30,6 +31,7 @@ mod deferred;
 mod elect_leaders;
 mod elections;
 mod facts;
+mod features;
 mod placement;
 mod producer_ids;
 mod quorum_controller;

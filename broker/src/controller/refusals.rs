@@ -6,7 +6,7 @@ use crate::wire::messages::delete_topics_response::DeletableTopicResult;
 use crate::wire::messages::{
     AllocateProducerIdsResponse, AlterPartitionReassignmentsResponse, AlterPartitionResponse,
     BrokerHeartbeatResponse, BrokerRegistrationResponse, CreateTopicsResponse, DeleteTopicsResponse,
-    ListPartitionReassignmentsResponse,
+    ListPartitionReassignmentsResponse, UpdateFeaturesResponse,
 };
 use crate::wire::{ErrorCode, Request, Response};
 
@@ -22,6 +22,7 @@ pub(crate) fn not_controller(version: i16, request: &Request) -> Option<Response
         Request::AllocateProducerIds(_) => {
             AllocateProducerIdsResponse::default().with_error_code(code).into()
         }
+        Request::UpdateFeatures(_) => UpdateFeaturesResponse::default().with_error_code(code).into(),
         Request::AlterPartitionReassignments(_) => {
             AlterPartitionReassignmentsResponse::default().with_error_code(code).into()
         }

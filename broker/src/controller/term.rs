@@ -9,23 +9,18 @@ use super::deferred::Deferred;
 use super::elect_leaders::elect_leaders;
 use super::producer_ids::allocate_producer_ids;
 use super::sessions::Sessions;
-use super::{Decision, View, reassignment, topics};
+use super::{Decision, View, features, reassignment, topics};
 use crate::config::{BrokerConfig, NodeConfig};
 use crate::defects::DefectSet;
 use crate::ids::{LeaderEpoch, Offset};
 use crate::invariant;
 use crate::metadata::{
-    FeatureLevelRecord, MetadataDelta, MetadataImage, MetadataLog, MetadataRecord, NoOpRecord, NotLeader,
+    METADATA_VERSION, MetadataDelta, MetadataImage, MetadataLog, MetadataRecord, NoOpRecord, NotLeader,
 };
 use crate::rpc::{Outbox, ReplyTo};
 use crate::time::{Instant, earliest};
 use crate::wire::messages::{BrokerHeartbeatRequest, BrokerRegistrationRequest};
 use crate::wire::{Request, Response};
-
-/// The feature whose level stands for the format of the metadata (KIP-778).
-const METADATA_VERSION: &str = "metadata.version";
-/// Kafka's 4.0-IV3: the last level without ELR by default.
-const METADATA_VERSION_LEVEL: i16 = 25;
 
 /// What the active controller knows beyond the committed metadata (CTL-1).
 ///
@@ -53,7 +48,7 @@ fn next_noop(settings: &BrokerConfig, now: Instant) -> Option<Instant> {
 
 impl Term {
     /// Begins a term on top of the committed image. Its first batch says where the log stands: the first term ever
-    /// finalizes `metadata.version`, later ones write a no-op. All sessions begin anew (CTL-3).
+    /// finalizes the features' levels, later ones write a no-op. All sessions begin anew (CTL-3).
     /// Errors: the node does not lead any more.
     pub(super) fn begin(
         config: &NodeConfig,
@@ -63,15 +58,17 @@ impl Term {
         now: Instant,
         log: &mut dyn MetadataLog,
     ) -> Result<Term, NotLeader> {
-        let first: MetadataRecord = if committed.features.contains_key(METADATA_VERSION) {
-            NoOpRecord.into()
+        let first = if committed.features.contains_key(METADATA_VERSION) {
+            vec![NoOpRecord.into()]
         } else {
-            FeatureLevelRecord { name: METADATA_VERSION.into(), level: METADATA_VERSION_LEVEL }.into()
+            features::initial_levels(&config.features)
         };
-        let offset = log.append(epoch, vec![first.encode()], now)?;
+        let last = log.append(epoch, first.iter().map(MetadataRecord::encode).collect(), now)?;
         let mut current = committed.clone();
-        current.apply(offset, &first, &mut MetadataDelta::default());
-        current.applied_to(offset, epoch);
+        for (offset, record) in (last + 1 - first.len() as i64..).zip(&first) {
+            current.apply(offset, record, &mut MetadataDelta::default());
+        }
+        current.applied_to(last, epoch);
         // A stream per term: a node that boots twice with the same seed never draws a topic id twice.
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(u64::from(epoch.unsigned_abs()));
@@ -82,7 +79,7 @@ impl Term {
             epoch,
             sessions: Sessions::begin(config.broker.session_timeout, &current, now),
             current,
-            next_offset: offset + 1,
+            next_offset: last + 1,
             deferred: Deferred::new(committed.applied_offset),
             next_noop: next_noop(&config.broker, now),
             rng,
@@ -177,6 +174,7 @@ impl Term {
                 topics::create_topics(&self.current, &self.settings, &mut self.rng, r)
             }
             Request::DeleteTopics(r) => topics::delete_topics(&self.current, to.api_version, r),
+            Request::UpdateFeatures(r) => features::update_features(&self.current, to.api_version, r),
             Request::AlterPartitionReassignments(r) => reassignment::alter_reassignments(self.view(), r),
             Request::ListPartitionReassignments(r) => reassignment::list_reassignments(&self.current, r),
             Request::AllocateProducerIds(r) => allocate_producer_ids(&self.current, r),

@@ -11,6 +11,7 @@
 //! | [`MetadataImage`], [`TopicImage`] | the state of the cluster |
 //! | [`BrokerRegistration`], [`PartitionRegistration`] | one broker, one partition |
 //! | [`MetadataDelta`] | what changed |
+//! | [`FEATURES`] | the features whose levels a cluster agrees on |
 //!
 //! Records and the version in which they are written: RegisterBroker 3, UnregisterBroker 0, Topic 0, Partition 0,
 //! Config 0, PartitionChange 0, RemoveTopic 0, FeatureLevel 0, ProducerIds 0, BrokerRegistrationChange 2, NoOp 0.
@@ -19,6 +20,7 @@ mod broker_records;
 mod codec;
 mod committed;
 mod delta;
+mod features;
 mod image;
 mod record;
 mod registration;
@@ -30,6 +32,7 @@ pub use broker_records::{
 };
 pub use committed::{CommittedBatch, MetadataLog, NotLeader};
 pub use delta::MetadataDelta;
+pub use features::{ELIGIBLE_LEADER_REPLICAS, FEATURES, Feature, METADATA_VERSION, find_feature};
 pub use image::{MetadataImage, TopicImage};
 pub use record::{MetadataRecord, RecordError};
 pub use registration::{

@@ -4,8 +4,8 @@ use super::route;
 use crate::config::NodeConfig;
 use crate::ids::{NodeId, TopicId};
 use crate::io::Listener;
-use crate::metadata::{BrokerRegistration, MetadataImage, PartitionRegistration, TopicImage};
-use crate::wire::messages::api_versions_response::ApiVersion;
+use crate::metadata::{BrokerRegistration, FEATURES, MetadataImage, PartitionRegistration, TopicImage};
+use crate::wire::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use crate::wire::messages::describe_cluster_response::DescribeClusterBroker;
 use crate::wire::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
@@ -18,6 +18,10 @@ use crate::wire::{self, ErrorCode, NO_ERROR, StrBytes};
 
 /// No leader, no controller: what Kafka writes for a missing node id.
 const NO_NODE: i32 = -1;
+/// From this version on ApiVersions speaks of features (KIP-584).
+const FEATURES_VERSION: i16 = 3;
+/// From this version on it may say that the lowest level of a feature is 0.
+const LEVEL_0_VERSION: i16 = 4;
 /// DescribeCluster's endpoint type for brokers (KIP-919).
 const BROKER_ENDPOINTS: i8 = 1;
 
@@ -29,14 +33,38 @@ fn ids(nodes: &[NodeId]) -> Vec<BrokerId> {
     nodes.iter().map(|n| BrokerId(n.0)).collect()
 }
 
-/// What the listener offers, in every version that can be decoded (KIP-35).
-pub(super) fn api_versions(listener: Listener) -> ApiVersionsResponse {
+/// What the listener offers, in every version that can be decoded (KIP-35), and from version 3 on the features: what this
+/// node supports, and which levels the cluster agreed on (KIP-584). Before version 4 a feature that may be off (level 0)
+/// cannot be named (KAFKA-17011).
+pub(super) fn api_versions(
+    listener: Listener,
+    version: i16,
+    image: Option<&MetadataImage>,
+) -> ApiVersionsResponse {
     let offered =
         wire::SUPPORTED.iter().filter(|&&key| route::is_offered(listener, key)).filter_map(|&key| {
             let (min, max) = wire::versions(key)?;
             Some(ApiVersion::default().with_api_key(key as i16).with_min_version(min).with_max_version(max))
         });
-    ApiVersionsResponse::default().with_api_keys(offered.collect())
+    let response = ApiVersionsResponse::default().with_api_keys(offered.collect());
+    let Some(image) = image.filter(|_| version >= FEATURES_VERSION) else { return response };
+    let supported = FEATURES.iter().filter(|feature| version >= LEVEL_0_VERSION || feature.supported.min > 0);
+    let supported = supported.map(|feature| {
+        SupportedFeatureKey::default()
+            .with_name(StrBytes::from_static_str(feature.name))
+            .with_min_version(feature.supported.min)
+            .with_max_version(feature.supported.max)
+    });
+    let finalized = image.features.iter().map(|(name, level)| {
+        FinalizedFeatureKey::default()
+            .with_name(text(name))
+            .with_min_version_level(*level)
+            .with_max_version_level(*level)
+    });
+    response
+        .with_supported_features(supported.collect())
+        .with_finalized_features(finalized.collect())
+        .with_finalized_features_epoch(image.applied_offset)
 }
 
 /// The cluster as this broker knows it. Topics may be asked for by name or id; no list (or, in version 0, an empty one)

@@ -11,6 +11,8 @@ use crate::io::{ConnectionId, Listener};
 use crate::rpc::{Call, CallResult, Caller, Outbox, Outgoing, ReplyTo};
 use crate::time::Duration;
 use crate::wire::messages::delete_topics_request::DeleteTopicState;
+use crate::wire::messages::update_features_request::FeatureUpdateKey;
+use crate::wire::messages::update_features_response::UpdatableFeatureResult;
 use crate::wire::{NO_ERROR, Request, Response};
 
 /// Any version of a request after its latest change of layout.
@@ -38,7 +40,7 @@ impl Forwarder {
 
     /// Relays a client's request.
     pub fn relay(&mut self, to: ReplyTo, request: Request, controller: Option<NodeId>, out: &mut Outbox) {
-        let request = in_latest_layout(request);
+        let request = in_latest_layout(request, to.api_version);
         let Some(controller) = controller else { return refuse(to, &request, out) };
         self.next_call += 1;
         out.call(Call {
@@ -56,7 +58,9 @@ impl Forwarder {
     pub fn handle_result(&mut self, id: u64, result: CallResult, out: &mut Outbox) {
         let Some(relayed) = self.relayed.remove(&id) else { return };
         match result {
-            Ok(response) => out.reply(relayed.to, in_asked_layout(relayed.to.api_version, response)),
+            Ok(response) => {
+                out.reply(relayed.to, in_layout_of(relayed.to.api_version, &relayed.request, response));
+            }
             Err(_) => refuse(relayed.to, &relayed.request, out),
         }
     }
@@ -68,23 +72,45 @@ impl Forwarder {
 }
 
 /// The request with its content where the latest version keeps it, as it is relayed in that version: DeleteTopics named
-/// topics in a list of their own before KIP-516.
-fn in_latest_layout(request: Request) -> Request {
-    let Request::DeleteTopics(mut request) = request else { return request };
-    let names = std::mem::take(&mut request.topic_names);
-    request.topics.extend(names.into_iter().map(|name| DeleteTopicState::default().with_name(Some(name))));
-    Request::DeleteTopics(request)
-}
-
-/// The answer with its content where the client's version keeps it: ElectLeaders had no error of the whole answer before
-/// version 1; each partition tells it as well.
-fn in_asked_layout(version: i16, response: Response) -> Response {
-    match response {
-        Response::ElectLeaders(mut response) if version < 1 => {
-            response.error_code = NO_ERROR;
-            Response::ElectLeaders(response)
+/// topics in a list of their own before KIP-516, UpdateFeatures allowed downgrades by another word before KIP-778.
+fn in_latest_layout(request: Request, version: i16) -> Request {
+    match request {
+        Request::DeleteTopics(mut request) => {
+            let names = std::mem::take(&mut request.topic_names);
+            let by_name = |name| DeleteTopicState::default().with_name(Some(name));
+            request.topics.extend(names.into_iter().map(by_name));
+            Request::DeleteTopics(request)
+        }
+        Request::UpdateFeatures(mut request) if version == 0 => {
+            for update in &mut request.feature_updates {
+                update.upgrade_type = if std::mem::take(&mut update.allow_downgrade) { 2 } else { 1 };
+            }
+            Request::UpdateFeatures(request)
         }
         other => other,
+    }
+}
+
+/// The answer with its content where the client's version looks for it: before version 2 UpdateFeatures was answered per
+/// feature; ElectLeaders had no error of the whole answer before version 1, each partition tells it as well.
+fn in_layout_of(version: i16, request: &Request, response: Response) -> Response {
+    match (request, response) {
+        (Request::UpdateFeatures(asked), Response::UpdateFeatures(mut answer)) if version < 2 => {
+            let (code, message) = (answer.error_code, answer.error_message.clone());
+            let result = |update: &FeatureUpdateKey| {
+                UpdatableFeatureResult::default()
+                    .with_feature(update.feature.clone())
+                    .with_error_code(code)
+                    .with_error_message(message.clone())
+            };
+            answer.results = asked.feature_updates.iter().map(result).collect();
+            Response::UpdateFeatures(answer)
+        }
+        (_, Response::ElectLeaders(mut answer)) if version < 1 => {
+            answer.error_code = NO_ERROR;
+            Response::ElectLeaders(answer)
+        }
+        (_, other) => other,
     }
 }
 
@@ -92,7 +118,7 @@ fn in_asked_layout(version: i16, response: Response) -> Response {
 /// here, its connection ends.
 fn refuse(to: ReplyTo, request: &Request, out: &mut Outbox) {
     match not_controller(LATEST, request) {
-        Some(refusal) => out.reply(to, in_asked_layout(to.api_version, refusal)),
+        Some(refusal) => out.reply(to, in_layout_of(to.api_version, request, refusal)),
         None => out.list.push(Outgoing::Disconnect { to }),
     }
 }

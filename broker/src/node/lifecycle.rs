@@ -9,7 +9,7 @@
 use crate::config::NodeConfig;
 use crate::ids::{BrokerEpoch, NodeId, Offset, Uuid};
 use crate::io::Listener;
-use crate::metadata::listener_name;
+use crate::metadata::{FEATURES, listener_name};
 use crate::rpc::{Call, CallResult, Caller, Outbox};
 use crate::time::{Duration, Instant};
 use crate::trace::Observation;
@@ -244,12 +244,17 @@ impl Lifecycle {
             .with_cluster_id(self.cluster_id.clone())
             .with_incarnation_id(self.incarnation_id)
             .with_listeners(vec![listener(Listener::Client), listener(Listener::Replication)])
-            .with_features(vec![
-                Feature::default()
-                    .with_name(StrBytes::from_static_str("metadata.version"))
-                    .with_min_supported_version(7)
-                    .with_max_supported_version(27),
-            ])
+            .with_features(
+                FEATURES
+                    .iter()
+                    .map(|feature| {
+                        Feature::default()
+                            .with_name(StrBytes::from_static_str(feature.name))
+                            .with_min_supported_version(feature.supported.min)
+                            .with_max_supported_version(feature.supported.max)
+                    })
+                    .collect(),
+            )
             .with_rack(self.rack.clone())
             .with_previous_broker_epoch(self.previous_broker_epoch)
             .into()

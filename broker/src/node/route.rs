@@ -4,7 +4,7 @@ use super::api;
 use super::node::Node;
 use crate::controller::Controller;
 use crate::io::{Disk, Listener};
-use crate::metadata::{MetadataLog, NotLeader};
+use crate::metadata::{MetadataImage, MetadataLog, NotLeader};
 use crate::raft::Raft;
 use crate::rpc::{Outbox, Outgoing, ReplyTo};
 use crate::time::Instant;
@@ -31,6 +31,7 @@ pub(super) fn is_offered(listener: Listener, api_key: ApiKey) -> bool {
                 | CreateTopics
                 | DeleteTopics
                 | AlterPartitionReassignments
+                | UpdateFeatures
                 | ListPartitionReassignments
                 | InitProducerId
                 | OffsetForLeaderEpoch
@@ -50,6 +51,7 @@ pub(super) fn is_offered(listener: Listener, api_key: ApiKey) -> bool {
                 | CreateTopics
                 | DeleteTopics
                 | AlterPartitionReassignments
+                | UpdateFeatures
                 | ListPartitionReassignments
                 | ElectLeaders
                 | ApiVersions
@@ -86,7 +88,9 @@ impl Node {
         out: &mut Outbox,
     ) {
         match request {
-            Request::ApiVersions(_) => out.reply(to, api::api_versions(to.listener)),
+            Request::ApiVersions(_) => {
+                out.reply(to, api::api_versions(to.listener, to.api_version, self.image()))
+            }
             Request::Vote(_)
             | Request::BeginQuorumEpoch(_)
             | Request::EndQuorumEpoch(_)
@@ -100,6 +104,11 @@ impl Node {
                 None => out.list.push(Outgoing::Disconnect { to }),
             },
         }
+    }
+
+    /// The committed metadata, as far as this node knows them.
+    fn image(&self) -> Option<&MetadataImage> {
+        self.controller.as_ref().map(Controller::image).or_else(|| self.broker.as_ref().map(|b| &b.image))
     }
 
     fn route_to_broker(
@@ -120,7 +129,9 @@ impl Node {
             Request::OffsetForLeaderEpoch(request) => {
                 broker.replica.offset_for_leader_epoch(to, *request, &broker.image, out);
             }
-            Request::ApiVersions(_) => out.reply(to, api::api_versions(to.listener)),
+            Request::ApiVersions(_) => {
+                out.reply(to, api::api_versions(to.listener, to.api_version, Some(&broker.image)));
+            }
             Request::Metadata(request) => {
                 out.reply(
                     to,
@@ -141,6 +152,7 @@ impl Node {
             | Request::DeleteTopics(_)
             | Request::ElectLeaders(_)
             | Request::AlterPartitionReassignments(_)
+            | Request::UpdateFeatures(_)
             | Request::ListPartitionReassignments(_) => {
                 let controller = broker.controller;
                 broker.forwarder.relay(to, request, controller, out);

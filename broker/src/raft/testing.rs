@@ -39,6 +39,7 @@ pub fn config(node: i32) -> NodeConfig {
         host: "h".into(),
         voters: (1..=3).map(|n| (NodeId(n), Address::new("h", 9093))).collect(),
         rack: None,
+        features: Default::default(),
         broker: BrokerConfig::default(),
         defects: DefectSet::none(),
     }

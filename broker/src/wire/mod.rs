@@ -124,6 +124,7 @@ apis! {
     DescribeCluster: DescribeClusterRequest => DescribeClusterResponse,
     AlterPartitionReassignments: AlterPartitionReassignmentsRequest => AlterPartitionReassignmentsResponse,
     ListPartitionReassignments: ListPartitionReassignmentsRequest => ListPartitionReassignmentsResponse,
+    UpdateFeatures: UpdateFeaturesRequest => UpdateFeaturesResponse,
     BrokerRegistration: BrokerRegistrationRequest => BrokerRegistrationResponse,
     BrokerHeartbeat: BrokerHeartbeatRequest => BrokerHeartbeatResponse,
     AllocateProducerIds: AllocateProducerIdsRequest => AllocateProducerIdsResponse,

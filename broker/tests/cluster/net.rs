@@ -88,6 +88,7 @@ impl Cluster {
             host: format!("broker-{id}").into(),
             voters: voters.clone(),
             rack: None,
+            features: Default::default(),
             broker: BrokerConfig::default(),
             defects: DefectSet::none(),
         };

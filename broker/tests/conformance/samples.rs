@@ -151,6 +151,7 @@ pub fn offered(listener: Listener) -> Vec<ApiKey> {
             CreateTopics,
             DeleteTopics,
             AlterPartitionReassignments,
+            UpdateFeatures,
             ListPartitionReassignments,
             InitProducerId,
             OffsetForLeaderEpoch,
@@ -170,6 +171,7 @@ pub fn offered(listener: Listener) -> Vec<ApiKey> {
             CreateTopics,
             DeleteTopics,
             AlterPartitionReassignments,
+            UpdateFeatures,
             ListPartitionReassignments,
             ElectLeaders,
             ApiVersions,
@@ -205,6 +207,7 @@ pub fn sample(bench: &Bench, listener: Listener, api_key: ApiKey, version: i16) 
             create_topics(&format!("{}-{}", listener.port(), version), if version >= 4 { -1 } else { 1 })
         }
         ApiKey::DeleteTopics => delete_topics("nowhere", version),
+        ApiKey::UpdateFeatures => update_features("group.version", 1, version),
         ApiKey::AlterPartitionReassignments => reassign(TOPIC, None),
         ApiKey::ListPartitionReassignments => {
             ListPartitionReassignmentsRequest::default().with_topics(None).into()
@@ -314,6 +317,16 @@ pub fn delete_topics(name: &str, version: i16) -> Request {
     }
     let topic = delete_topics_request::DeleteTopicState::default().with_name(Some(topic_name(name)));
     request.with_topics(vec![topic]).into()
+}
+
+/// Another level for a feature, up or down.
+pub fn update_features(name: &str, level: i16, version: i16) -> Request {
+    let update = update_features_request::FeatureUpdateKey::default()
+        .with_feature(text(name))
+        .with_max_version_level(level)
+        .with_allow_downgrade(version == 0 && level == 0)
+        .with_upgrade_type(if version > 0 && level == 0 { 2 } else { 1 });
+    UpdateFeaturesRequest::default().with_timeout_ms(60_000).with_feature_updates(vec![update]).into()
 }
 
 /// Other replicas for partition 0, or (`None`) back to those from before.

@@ -33,6 +33,7 @@ fn error_of(response: &Response) -> i16 {
         Response::BrokerHeartbeat(r) => r.error_code,
         Response::AllocateProducerIds(r) => r.error_code,
         Response::AlterPartitionReassignments(r) => r.responses[0].partitions[0].error_code,
+        Response::UpdateFeatures(r) => r.error_code,
         Response::ListPartitionReassignments(r) => r.error_code,
     }
 }
@@ -363,5 +364,50 @@ fn describe_cluster_names_brokers_and_refuses_controller_endpoints() {
             let response = bench.ask(NodeId(0), Listener::Client, &request, version).expect("an answer");
             assert_eq!(error_of(&response), ErrorCode::MismatchedEndpointType.code());
         }
+    }
+}
+
+#[test]
+fn features_are_listed_and_changed_in_every_version_that_can_say_so() {
+    let mut bench = Bench::new();
+    let levels = |bench: &mut Bench, listener, version| {
+        let (target, request) =
+            (bench.target(listener), sample(bench, listener, ApiKey::ApiVersions, version));
+        let Some(Response::ApiVersions(r)) = bench.ask(target, listener, &request, version) else {
+            panic!("ApiVersions v{version}")
+        };
+        let finalized = r.finalized_features.iter().find(|f| f.name.as_str() == "group.version");
+        let supported = r.supported_features.iter().any(|f| f.name.as_str() == "group.version");
+        assert_eq!(r.finalized_features_epoch >= 0, version >= 3);
+        (finalized.map(|f| f.max_version_level), supported)
+    };
+    for listener in LISTENERS {
+        assert_eq!(levels(&mut bench, listener, 2), (None, false), "no field for it");
+        assert_eq!(
+            levels(&mut bench, listener, 3),
+            (Some(1), false),
+            "KAFKA-17011: a level of 0 is not sayable"
+        );
+        assert_eq!(levels(&mut bench, listener, 4), (Some(1), true));
+    }
+    for version in 0..=2 {
+        for (level, expected) in [(0, None), (1, Some(1))] {
+            let request = update_features("group.version", level, version);
+            let Some(Response::UpdateFeatures(r)) = bench.ask(NodeId(0), Listener::Client, &request, version)
+            else {
+                panic!("UpdateFeatures v{version}")
+            };
+            assert_eq!((r.error_code, r.results.len()), (0, usize::from(version < 2)), "v{version}");
+            bench.cluster.run_for(broker::time::Duration::from_secs(1));
+            let found = levels(&mut bench, Listener::Client, 4).0;
+            assert_eq!(found, expected.filter(|_| level > 0), "v{version}");
+        }
+        let request = update_features("metadata.version", 99, version);
+        let Some(Response::UpdateFeatures(r)) = bench.ask(NodeId(0), Listener::Client, &request, version)
+        else {
+            panic!("UpdateFeatures v{version}")
+        };
+        assert_eq!(r.error_code, ErrorCode::InvalidUpdateVersion.code());
+        assert!(r.results.iter().all(|result| result.error_code == r.error_code));
     }
 }

@@ -62,6 +62,7 @@ pub fn config(node: NodeId, voters: &[NodeId]) -> NodeConfig {
         host: format!("node-{node}").into(),
         voters: voters.iter().map(|v| (*v, Address::new(format!("node-{v}"), 9093))).collect(),
         rack: None,
+        features: Default::default(),
         broker: BrokerConfig::default(),
         defects: DefectSet::none(),
     }

@@ -140,6 +140,7 @@ impl Model {
             host: "host".into(),
             voters: BTreeMap::new(),
             rack: None,
+            features: Default::default(),
             broker: BrokerConfig::from_map(&BTreeMap::from(values)).expect("settings"),
             defects: self.defects.clone(),
         };

@@ -177,6 +177,7 @@ impl World {
             host: "node-1".into(),
             voters: BTreeMap::new(),
             rack: None,
+            features: Default::default(),
             broker: BrokerConfig::from_map(&named.collect()).expect("settings"),
             defects: DefectSet::of(defects),
         });

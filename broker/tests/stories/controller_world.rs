@@ -9,7 +9,8 @@ use broker::defects::DefectSet;
 use broker::ids::{NodeId, Offset, TopicId, Uuid};
 use broker::io::{ConnectionId, Listener};
 use broker::metadata::{
-    CommittedBatch, LeaderRecoveryState, MetadataImage, MetadataLog, MetadataRecord, NoOpRecord, NotLeader,
+    CommittedBatch, FEATURES, LeaderRecoveryState, MetadataImage, MetadataLog, MetadataRecord, NoOpRecord,
+    NotLeader,
 };
 use broker::rpc::{Outbox, Outgoing, ReplyTo};
 use broker::time::{Duration, Instant};
@@ -148,6 +149,7 @@ impl World {
                 host: format!("c{id}").into(),
                 voters: BTreeMap::new(),
                 rack: None,
+                features: BTreeMap::from(FEATURES.map(|feature| (feature.name.to_string(), 0))),
                 broker: broker.clone(),
                 defects: DefectSet::none(),
             };
@@ -400,6 +402,10 @@ impl World {
                 });
                 lines.collect::<Vec<_>>().join("; ")
             }),
+            Response::UpdateFeatures(r) => match error(r.error_code) {
+                Some(e) => format!("{e}: {}", r.error_message.as_ref().map_or("", |m| m.as_str())),
+                None => "features updated".into(),
+            },
             Response::ListPartitionReassignments(r) => error(r.error_code).unwrap_or_else(|| {
                 let partitions = r.topics.iter().flat_map(|t| t.partitions.iter().map(move |p| (t, p)));
                 let lines: Vec<String> = partitions

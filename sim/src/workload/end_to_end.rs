@@ -35,6 +35,7 @@ impl Program for NodeProgram {
                 .map(|id| (NodeId(id), Address::new(host(id), Listener::Controller.port())))
                 .collect(),
             rack: None,
+            features: Default::default(),
             broker: BrokerConfig { session_timeout: Duration::from_secs(3), ..BrokerConfig::default() },
             defects: DefectSet::none(),
         };
