@@ -6,6 +6,7 @@
 //!
 //! | door | what is behind it |
 //! |---|---|
+//! | [`apis`] | Kafka's APIs by name |
 //! | [`catalogue`] | Kafka's configs: default, type, unit, effect |
 //! | [`model`] | the typed scenario, nothing drawn yet |
 //! | [`load()`], [`parse`], [`Parsed`] | from a path or a text to a scenario |
@@ -18,6 +19,7 @@
 //! | `walk/` | from the spanned tree to the typed scenario |
 //! | `overrides.rs` | variants and `--set` |
 
+pub mod apis;
 pub mod catalogue;
 pub mod diagnostic;
 pub mod load;

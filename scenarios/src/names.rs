@@ -264,6 +264,8 @@ pub const REACH: &[&str] = &[
     "controller_elections",
     "truncations",
     "truncated_records",
+    "held_messages",
+    "dropped_messages",
 ];
 
 /// Every verb of `[[fault]]` that is acted upon, with one line about it.
@@ -341,7 +343,21 @@ mod tests {
         let names = |list: Vec<(&'static str, &'static str)>| {
             list.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
         };
-        assert_eq!(names(verbs()), ["crash", "restart", "pause", "partition", "link", "heal"]);
+        assert_eq!(
+            names(verbs()),
+            [
+                "crash",
+                "restart",
+                "pause",
+                "partition",
+                "link",
+                "hold",
+                "drop",
+                "metadata_lag",
+                "fence",
+                "heal"
+            ]
+        );
         assert_eq!(names(triggers()), ["at", "every", "when", "after"]);
         assert_eq!(names(chaos_kinds()), ["crash", "pause", "partition", "link"]);
     }

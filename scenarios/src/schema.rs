@@ -131,6 +131,9 @@ fn kind(kind: Kind, definitions: &mut Map<String, Json>) -> Json {
             json!({ "anyOf": [reference("target"), table] })
         }
         Kind::Condition => reference("condition"),
+        Kind::Message => {
+            or_param(json!({ "type": "string", "pattern": "^\\s*\\S+\\s+(request|response)\\s*$" }))
+        }
         Kind::Ints => reference("ints"),
         Kind::IntLists => json!({ "type": "array", "items": reference("ints") }),
         Kind::Ids | Kind::Comparisons => {

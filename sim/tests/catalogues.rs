@@ -84,3 +84,10 @@ fn every_goal_is_counted_and_every_counter_is_a_goal() {
         assert_eq!(Coverage::default().get(goal), Some(0), "{goal}");
     }
 }
+
+#[test]
+fn apis_are_named_alike() {
+    for api in broker::wire::SUPPORTED {
+        assert_eq!(scenarios::apis::key_of(&format!("{api:?}")), Some(*api as i16), "{api:?}");
+    }
+}

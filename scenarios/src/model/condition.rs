@@ -112,6 +112,8 @@ pub enum Measure {
     Acked(String),
     /// `acked_since(starve)`: records acknowledged since this fault first fired; 0 until then.
     AckedSince(String),
+    /// `caught(stall)`: messages that this hold, drop, metadata lag or fence has caught so far.
+    Caught(String),
     /// `time()`: simulated time since the run began, a duration.
     Time,
 }
@@ -232,6 +234,7 @@ impl fmt::Display for Measure {
             Measure::State(node) => write!(f, "state({node})"),
             Measure::Acked(topic) => write!(f, "acked({topic})"),
             Measure::AckedSince(fault) => write!(f, "acked_since({fault})"),
+            Measure::Caught(fault) => write!(f, "caught({fault})"),
             Measure::Time => write!(f, "time()"),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Distribution, Micros, Ppm, Span, Target, Value};
+use super::{Condition, Distribution, MessageFilter, Micros, Ppm, Span, Target, Value};
 
 /// `[[fault]]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +60,16 @@ pub enum Verb {
     /// `link = { ... }`: makes links slow or lossy. `delay` is added to every message, `loss` is the probability
     /// that a message is lost. At least one of them is given.
     Link { scope: LinkScope, delay: Option<Distribution>, loss: Ppm },
+    /// `hold = { message, from, to, nth, as }`: messages of a kind wait until the fault is over, and whatever follows
+    /// them on the same connection with them; then they arrive in order. A hold that never held anything has not fired.
+    Hold { what: MessageFilter, bind: Option<String> },
+    /// `drop = { message, from, to, nth, as }`: the connection is reset instead of delivering a message of a kind.
+    Drop { what: MessageFilter, bind: Option<String> },
+    /// `metadata_lag = "TARGET"` or `{ target, as }`: answers of controllers to metadata fetches of these brokers are
+    /// held; heartbeats go on.
+    MetadataLag { target: Target, bind: Option<String> },
+    /// `fence = "TARGET"` or `{ target, as }`: heartbeats of these brokers do not arrive; everything else does.
+    Fence { target: Target, bind: Option<String> },
     /// `heal = "all"`, `heal = "id"` or a list of ids: undoes what faults still hold.
     Heal { heal: Heal },
 }
@@ -73,6 +83,10 @@ impl Verb {
             Verb::Pause { .. } => "pause",
             Verb::Partition { .. } => "partition",
             Verb::Link { .. } => "link",
+            Verb::Hold { .. } => "hold",
+            Verb::Drop { .. } => "drop",
+            Verb::MetadataLag { .. } => "metadata_lag",
+            Verb::Fence { .. } => "fence",
             Verb::Heal { .. } => "heal",
         }
     }
@@ -80,9 +94,12 @@ impl Verb {
     /// Every target expression of the verb, in file order.
     pub fn targets(&self) -> Vec<&Target> {
         match self {
-            Verb::Crash { target, .. } | Verb::Restart { target } | Verb::Pause { target, .. } => {
-                vec![target]
-            }
+            Verb::Crash { target, .. }
+            | Verb::Restart { target }
+            | Verb::Pause { target, .. }
+            | Verb::MetadataLag { target, .. }
+            | Verb::Fence { target, .. } => vec![target],
+            Verb::Hold { what, .. } | Verb::Drop { what, .. } => what.from.iter().chain(&what.to).collect(),
             Verb::Partition { shape: PartitionShape::Isolate { isolate, from }, .. } => {
                 std::iter::once(isolate).chain(from).collect()
             }
@@ -99,10 +116,14 @@ impl Verb {
     /// The name that `as` binds the struck nodes to.
     pub fn binds(&self) -> Option<&str> {
         match self {
-            Verb::Crash { bind, .. } | Verb::Pause { bind, .. } | Verb::Partition { bind, .. } => {
-                bind.as_deref()
-            }
-            _ => None,
+            Verb::Crash { bind, .. }
+            | Verb::Pause { bind, .. }
+            | Verb::Partition { bind, .. }
+            | Verb::Hold { bind, .. }
+            | Verb::Drop { bind, .. }
+            | Verb::MetadataLag { bind, .. }
+            | Verb::Fence { bind, .. } => bind.as_deref(),
+            Verb::Restart { .. } | Verb::Link { .. } | Verb::Heal { .. } => None,
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | `target.rs` | whom a fault strikes: `leader(orders/0)`, `brokers - $victim` |
 //! | `condition.rs` | what a fault or a phase waits for: `isr_size(orders/0) == 2` |
 //! | `fault.rs` | scripted faults: one trigger, one verb |
+//! | `message.rs` | which messages a fault picks: `AlterPartition response` |
 //! | `chaos.rs` | random faults and their limits |
 //! | `phase.rs` | phases of a run |
 //! | `goal.rs` | check levels, the expected verdict, variants, sweeps |
@@ -21,6 +22,7 @@ mod cluster;
 mod condition;
 mod fault;
 mod goal;
+mod message;
 mod phase;
 mod target;
 mod value;
@@ -38,6 +40,7 @@ pub use goal::{
     Bound, CheckConfig, ChecksConfig, Comparison, Expect, ExpectedVerdict, Level, SeedQuantifier, Sweep,
     Variant,
 };
+pub use message::{Message, MessageFilter};
 pub use phase::{Phase, PhaseEnd, PhaseKind};
 pub use target::{PartitionIndex, PartitionRef, Target};
 pub use value::{Distribution, Micros, Milli, Ppm, Span, Value};

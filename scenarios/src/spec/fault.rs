@@ -1,5 +1,6 @@
 //! Phases and scripted faults.
 
+use super::message::{DROP, FENCE, HOLD, METADATA_LAG};
 use super::{Kind, TableSpec, not_yet, optional, required};
 
 /// `[[phase]]`.
@@ -57,6 +58,25 @@ pub(crate) static FAULT: TableSpec = TableSpec {
         optional("pause", Kind::TargetOr(&PAUSE), "none", "Verb: the process stops and keeps its memory."),
         optional("partition", Kind::Table(&PARTITION), "none", "Verb: cuts links."),
         optional("link", Kind::Table(&LINK), "none", "Verb: makes links slow or lossy."),
+        optional("hold", Kind::Table(&HOLD), "none", "Verb: messages of a kind wait."),
+        optional(
+            "drop",
+            Kind::Table(&DROP),
+            "none",
+            "Verb: the connection is reset instead of delivering a message of a kind.",
+        ),
+        optional(
+            "metadata_lag",
+            Kind::TargetOr(&METADATA_LAG),
+            "none",
+            "Verb: brokers live on and hear nothing new about the cluster.",
+        ),
+        optional(
+            "fence",
+            Kind::TargetOr(&FENCE),
+            "none",
+            "Verb: heartbeats do not arrive: the controller fences brokers that live.",
+        ),
         optional("heal", Kind::Ids, "none", "Verb: undoes \"all\" or these faults."),
         not_yet("shutdown"),
         not_yet("disk"),

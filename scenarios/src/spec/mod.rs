@@ -7,6 +7,7 @@
 //! | `cluster.rs` | `[cluster]`, `[broker]`, `[controller]`, `[[topic]]`, `[network]`, `[disk]` |
 //! | `client.rs` | `[[producer]]`, `[[consumer]]` |
 //! | `fault.rs` | `[[phase]]`, `[[fault]]` and its verbs |
+//! | `message.rs` | verbs that pick messages |
 //! | `chaos.rs` | `[swarm]`, `[chaos]` |
 //! | `goal.rs` | `[expect]`, `[[variant]]`, `[sweep]` |
 
@@ -15,6 +16,7 @@ mod client;
 mod cluster;
 mod fault;
 mod goal;
+mod message;
 
 pub(crate) use chaos::{
     CHAOS, CHAOS_CRASH, CHAOS_EFFECT, CHAOS_LINK, CHAOS_PARTITION, CHAOS_PAUSE, SHAPES, SWARM,
@@ -23,6 +25,7 @@ pub(crate) use client::{CONSUMER, PRODUCER};
 pub(crate) use cluster::{BROKER, CLUSTER, CONTROLLER, DISK, MODES, NETWORK, NETWORK_LINK, OVERRIDE, TOPIC};
 pub(crate) use fault::{CRASH, CRASH_MODES, DIRECTIONS, FAULT, LINK, LINKS, PARTITION, PAUSE, PHASE};
 pub(crate) use goal::{EXPECT, LEVELS, QUANTIFIERS, SWEEP, VARIANT, VERDICTS};
+pub(crate) use message::{DROP, FENCE, HOLD, METADATA_LAG};
 
 use crate::catalogue::Section;
 
@@ -83,6 +86,8 @@ pub(crate) enum Kind {
     /// A target, or this table.
     TargetOr(&'static TableSpec),
     Condition,
+    /// `"Fetch response"`.
+    Message,
     Ints,
     IntLists,
     /// A word, or a list of ids.

@@ -17,6 +17,7 @@ const MEASURES: &[&str] = &[
     "state",
     "acked",
     "acked_since",
+    "caught",
     "time",
     "drained",
     "all_isr_full",
@@ -186,10 +187,11 @@ fn word(scanner: &mut Scanner<'_>) -> Parsed<Side> {
             scanner.refer(Reference::Topic(topic.to_owned()), range);
             Measure::Acked(topic.to_owned())
         }
-        "acked_since" => {
+        word @ ("acked_since" | "caught") => {
             let (fault, range) = scanner.name("the id of a fault")?;
             scanner.refer(Reference::Fault(fault.to_owned()), range);
-            Measure::AckedSince(fault.to_owned())
+            let fault = fault.to_owned();
+            if word == "caught" { Measure::Caught(fault) } else { Measure::AckedSince(fault) }
         }
         _ => Measure::Time,
     };
@@ -268,6 +270,7 @@ mod tests {
             "!drained",
             "state(broker(1)) == fenced",
             "time() >= 10s",
+            "caught(stall) >= 1",
             "hw(orders/0, follower(orders/0)) < leo(orders/0, broker(1))",
             "epoch(orders/*) > 3",
         ] {

@@ -26,8 +26,16 @@ const VERBS: &[&str] = &[
     "admin",
     "kill_client",
     "pause_client",
+    "hold",
+    "drop",
+    "metadata_lag",
+    "fence",
     "heal",
 ];
+
+/// Verbs that are acted upon.
+const MODELLED: &[&str] =
+    &["crash", "restart", "pause", "partition", "link", "hold", "drop", "metadata_lag", "fence", "heal"];
 
 impl Walk<'_> {
     pub(super) fn fault(&mut self, node: &Node, number: usize) -> Option<Fault> {
@@ -133,9 +141,7 @@ impl Walk<'_> {
 
     fn verb(&mut self, fields: &Fields<'_>) -> Option<(Verb, Span)> {
         // Every verb is asked for, whichever is given.
-        let modelled =
-            ["crash", "restart", "pause", "partition", "link", "heal"].map(|verb| fields.get(verb));
-        let is_refused = modelled.iter().all(Option::is_none);
+        let is_refused = MODELLED.iter().filter(|verb| fields.get(verb).is_some()).count() == 0;
         let given: Vec<&Entry> =
             fields.table.entries.iter().filter(|entry| VERBS.contains(&entry.key.as_str())).collect();
         let Some(entry) = given.first() else {
@@ -143,7 +149,7 @@ impl Walk<'_> {
                 return None;
             }
             let finding = Diagnostic::error("scn::no_verb", "this fault does nothing").at(fields.span, "");
-            self.report(finding.help("say what it does: crash, restart, pause, partition, link or heal"));
+            self.report(finding.help(format!("say what it does: {}", MODELLED.join(", "))));
             return None;
         };
         if given.len() > 1 {
@@ -156,10 +162,20 @@ impl Walk<'_> {
         let span = Span::new(entry.key_span.start, entry.node.span.end.max(entry.key_span.end));
         let verb = match entry.key.as_str() {
             "crash" => self.crash(&entry.node),
-            "pause" => self.pause(&entry.node),
+            "pause" => self
+                .target_and_name(&spec::PAUSE, &entry.node)
+                .map(|(target, bind)| Verb::Pause { target, bind }),
             "restart" => self.target(&entry.node).map(|target| Verb::Restart { target }),
             "partition" => self.partition_verb(&entry.node),
             "link" => self.link(&entry.node),
+            "hold" => self.hold_messages(&entry.node),
+            "drop" => self.drop_messages(&entry.node),
+            "metadata_lag" => self
+                .target_and_name(&spec::METADATA_LAG, &entry.node)
+                .map(|(target, bind)| Verb::MetadataLag { target, bind }),
+            "fence" => self
+                .target_and_name(&spec::FENCE, &entry.node)
+                .map(|(target, bind)| Verb::Fence { target, bind }),
             "heal" => self.heal(&entry.node).map(|heal| Verb::Heal { heal }),
             // A verb that is not modelled yet: reported when the table was opened.
             _ => {
@@ -189,17 +205,6 @@ impl Walk<'_> {
     pub(super) fn crash_mode(&mut self, node: &Node) -> Option<CrashMode> {
         self.word(node, spec::CRASH_MODES)
             .map(|word| if word == "power" { CrashMode::Power } else { CrashMode::Process })
-    }
-
-    fn pause(&mut self, node: &Node) -> Option<Verb> {
-        if !matches!(node.value, Val::Table(_)) {
-            return self.target(node).map(|target| Verb::Pause { target, bind: None });
-        }
-        let fields = self.open_node(&spec::PAUSE, node)?;
-        let target = fields.node("target").and_then(|node| self.target(node));
-        let bind = fields.node("as").and_then(|node| self.name(node));
-        fields.close();
-        Some(Verb::Pause { target: target?, bind })
     }
 
     fn partition_verb(&mut self, node: &Node) -> Option<Verb> {

@@ -187,6 +187,8 @@ fn is_reachable(scenario: &Scenario, goal: &str) -> bool {
         }
         "pauses" => chaos.pause.is_some() || scripted(&|verb| matches!(verb, Verb::Pause { .. })),
         "partitions" => chaos.partition.is_some() || scripted(&|verb| matches!(verb, Verb::Partition { .. })),
+        "held_messages" => scripted(&|verb| matches!(verb, Verb::Hold { .. } | Verb::MetadataLag { .. })),
+        "dropped_messages" => scripted(&|verb| matches!(verb, Verb::Drop { .. } | Verb::Fence { .. })),
         "acked_records" => !scenario.producers.is_empty(),
         "consumed_records" => !scenario.producers.is_empty() && !scenario.consumers.is_empty(),
         "controller_elections" => true,

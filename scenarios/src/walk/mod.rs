@@ -14,6 +14,7 @@
 //! | `cluster.rs` | cluster, topics, network, disk |
 //! | `client.rs` | producers and consumers |
 //! | `fault.rs` | scripted faults |
+//! | `message.rs` | verbs that pick messages |
 //! | `chaos.rs` | swarm and chaos |
 //! | `goal.rs` | checks, expectations, variants |
 //! | `phase.rs` | phases, and those that the language adds |
@@ -30,6 +31,7 @@ mod expression;
 mod fault;
 mod goal;
 mod lint;
+mod message;
 mod names;
 mod params;
 mod phase;

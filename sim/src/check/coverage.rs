@@ -38,6 +38,10 @@ pub struct Coverage {
     pub truncations: u64,
     /// Records cut by those.
     pub truncated_records: u64,
+    /// Messages that a fault held back.
+    pub held_messages: u64,
+    /// Messages that a fault kept from arriving at all.
+    pub dropped_messages: u64,
     controller_epochs: BTreeSet<LeaderEpoch>,
 }
 
@@ -48,7 +52,7 @@ impl Coverage {
     }
 
     /// Every counter with its name.
-    pub fn all(&self) -> [(&'static str, u64); 13] {
+    pub fn all(&self) -> [(&'static str, u64); 15] {
         [
             ("leader_changes", self.leader_changes),
             ("unclean_elections", self.unclean_elections),
@@ -63,6 +67,8 @@ impl Coverage {
             ("controller_elections", self.controller_elections),
             ("truncations", self.truncations),
             ("truncated_records", self.truncated_records),
+            ("held_messages", self.held_messages),
+            ("dropped_messages", self.dropped_messages),
         ]
     }
 
@@ -88,6 +94,8 @@ impl Coverage {
                 self.power_losses += u64::from(*mode == CrashMode::Power);
             }
             Fact::World(WorldFact::Paused) => self.pauses += 1,
+            Fact::World(WorldFact::MessageHeld { .. }) => self.held_messages += 1,
+            Fact::World(WorldFact::MessageDropped { .. }) => self.dropped_messages += 1,
             Fact::World(WorldFact::FaultFired { kind, .. }) if kind == "partition" => self.partitions += 1,
             _ => {}
         }
@@ -148,8 +156,12 @@ mod tests {
             targets: vec![HostId(0)],
         };
         paper.fact(None, Fact::World(fired));
+        let (fault, message) = ("f".to_owned(), "Fetch response".to_owned());
+        let (from, to) = (HostId(0), HostId(1));
+        paper.world(1, WorldFact::MessageHeld { fault: fault.clone(), message: message.clone(), from, to });
+        paper.world(1, WorldFact::MessageDropped { fault, message, from, to });
         let coverage = paper.finish().coverage;
         let got: Vec<u64> = coverage.all().into_iter().map(|(_, count)| count).collect();
-        assert_eq!(got, [1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 2], "{:?}", coverage.all());
+        assert_eq!(got, [1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 2, 1, 1], "{:?}", coverage.all());
     }
 }

@@ -68,6 +68,12 @@ fn world(plan: &Plan, fact: &WorldFact) -> (TraceLevel, String) {
         WorldFact::FaultFired { id, n, what, targets, .. } => {
             format!("FAULT {id}#{n}: {what} [{}]", names(targets))
         }
+        WorldFact::MessageHeld { fault, message, from, to } => {
+            format!("fault {fault} holds: {message}, {} -> {}", plan.host_name(*from), plan.host_name(*to))
+        }
+        WorldFact::MessageDropped { fault, message, from, to } => {
+            format!("fault {fault} drops: {message}, {} -> {}", plan.host_name(*from), plan.host_name(*to))
+        }
         WorldFact::FaultHealed { id, n } => format!("fault {id}#{n} is over"),
         WorldFact::PhaseStarted { name } => format!("phase {name}"),
     };

@@ -105,6 +105,9 @@ impl Scheduler {
                 Some(event) => {
                     if sim.core.happen(event) {
                         observe(sim, |observer, control| observer.alarm(control));
+                    } else if !sim.core.facts.is_empty() {
+                        tell_facts(sim);
+                        observe(sim, |observer, control| observer.after_step(control));
                     }
                 }
                 None => {

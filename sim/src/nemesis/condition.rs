@@ -61,6 +61,7 @@ fn of_operand(operand: &Operand) -> Change {
                 Change::OFFSETS.and(Change::METADATA)
             }
             Measure::State(_) => Change::HOSTS.and(Change::METADATA),
+            Measure::Caught(_) => Change::HOSTS,
             Measure::Acked(_) | Measure::AckedSince(_) => Change::CLIENTS,
             Measure::Time => Change::ALL,
         },
@@ -147,6 +148,7 @@ impl Eyes<'_> {
             }
             Measure::Acked(topic) => Some(vec![Reading::Int(self.view.acked(topic) as i64)]),
             Measure::AckedSince(fault) => Some(vec![Reading::Int(self.view.acked_since(fault) as i64)]),
+            Measure::Caught(fault) => Some(vec![Reading::Int(self.view.caught(fault) as i64)]),
             Measure::Time => Some(vec![Reading::Micros(self.now.as_micros())]),
         }
     }

@@ -2,7 +2,7 @@
 
 use broker::io::Input;
 use broker::time::{Duration, Instant};
-use scenarios::model::{Condition, Heal, PhaseEnd, PhaseKind};
+use scenarios::model::{Condition, Heal, PhaseEnd, PhaseKind, Verb};
 
 use super::condition::{depends_on, time_marks};
 use super::held::Held;
@@ -232,6 +232,7 @@ impl Director {
             Struck::NoEffect
         } else {
             let mut strike = Strike {
+                fault: &fault.id,
                 verb: &fault.verb,
                 plan: &self.plan,
                 view,
@@ -362,14 +363,18 @@ impl Director {
 
     /// Faults that never did anything, in the order of the plan. A random strike that had no victim, or came too late, is
     /// nothing that a scenario counts on.
-    pub fn unfired(&self) -> Vec<Unfired> {
+    pub fn unfired(&self, view: &ClusterView) -> Vec<Unfired> {
         let mut unfired = Vec::new();
         for (fault, watch) in self.plan.faults.iter().zip(&self.watches) {
-            if watch.fired > 0 || (fault.is_chaos && !(self.is_inert && watch.tried > 0)) {
+            // A net that caught nothing was not there.
+            let is_empty = watch.fired > 0 && catches(&fault.verb) && view.caught(&fault.id) == 0;
+            if (watch.fired > 0 && !is_empty) || (fault.is_chaos && !(self.is_inert && watch.tried > 0)) {
                 continue;
             }
-            let reason = watch.missed.unwrap_or(UnfiredReason::ConditionUnmet);
+            let missed = watch.missed.unwrap_or(UnfiredReason::ConditionUnmet);
+            let reason = if is_empty { UnfiredReason::NoEffect } else { missed };
             let detail = match reason {
+                _ if is_empty => "it struck and no message that it waits for came by".to_owned(),
                 UnfiredReason::ConditionUnmet => format!("{} never came", fault.trigger),
                 UnfiredReason::NoTarget => "it was due and nobody had the role that it aims at".to_owned(),
                 UnfiredReason::NoEffect => "it was due and changed nothing".to_owned(),
@@ -379,4 +384,9 @@ impl Director {
         }
         unfired
     }
+}
+
+/// Does the verb do nothing by itself, but wait for messages?
+fn catches(verb: &Verb) -> bool {
+    matches!(verb, Verb::Hold { .. } | Verb::Drop { .. } | Verb::MetadataLag { .. } | Verb::Fence { .. })
 }

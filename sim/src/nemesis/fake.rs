@@ -5,7 +5,7 @@ use broker::time::Instant;
 
 use crate::plan::HostId;
 use crate::trace::CrashMode;
-use crate::world::{Control, Cut, CutId, HostState, LinkEffect};
+use crate::world::{Control, Cut, CutId, HostState, Intercept, LinkEffect};
 
 /// Fake [`Control`]: states only.
 #[derive(Debug, Default)]
@@ -14,6 +14,7 @@ pub struct FakeControl {
     pub states: Vec<HostState>,
     pub cuts: Vec<(u64, Cut)>,
     pub effects: Vec<(u64, LinkEffect)>,
+    pub intercepts: Vec<(u64, Intercept)>,
     pub wakes: Vec<Instant>,
     pub told: Vec<HostId>,
     pub is_ended: bool,
@@ -69,11 +70,17 @@ impl Control for FakeControl {
         self.effects.push((id, effect));
         CutId(id)
     }
+    fn intercept(&mut self, what: Intercept) -> CutId {
+        let id = self.id();
+        self.intercepts.push((id, what));
+        CutId(id)
+    }
     fn heal(&mut self, id: CutId) -> bool {
-        let before = self.cuts.len() + self.effects.len();
+        let before = self.cuts.len() + self.effects.len() + self.intercepts.len();
         self.cuts.retain(|(cut, _)| *cut != id.0);
         self.effects.retain(|(effect, _)| *effect != id.0);
-        self.cuts.len() + self.effects.len() < before
+        self.intercepts.retain(|(rule, _)| *rule != id.0);
+        self.cuts.len() + self.effects.len() + self.intercepts.len() < before
     }
     fn tell(&mut self, host: HostId, _input: Input) {
         self.told.push(host);

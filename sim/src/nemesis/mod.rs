@@ -15,7 +15,7 @@
 //! | `trigger.rs` | when one fault is due |
 //! | `held.rs` | [`Held`]: what faults still hold, and how it is undone |
 //! | `strike.rs` | [`FAMILIES`]: the verbs; limits of random strikes |
-//! | `process.rs`, `network.rs`, `heal.rs` | the fault families |
+//! | `process.rs`, `network.rs`, `message.rs`, `heal.rs` | the fault families |
 //!
 //! To add a fault: a variant of `scenarios::model::Verb`, a function in a family's file (or a new file), and one row in
 //! [`FAMILIES`].
@@ -25,6 +25,7 @@ mod condition;
 mod director;
 mod heal;
 mod held;
+mod message;
 mod network;
 mod process;
 mod record;

@@ -4,7 +4,7 @@ use scenarios::model::Verb;
 
 use super::held::{Held, Undo};
 use super::target::{Bindings, resolve};
-use super::{ClusterView, heal, network, process};
+use super::{ClusterView, heal, message, network, process};
 use crate::plan::{HostId, Plan};
 use crate::seed::ChaCha8Rng;
 use crate::world::Control;
@@ -29,11 +29,33 @@ pub const FAMILIES: &[Family] = &[
         strike: network::cut,
     },
     Family { verb: "link", about: "links become slow or lossy", strike: network::degrade },
+    Family {
+        verb: "hold",
+        about: "messages of a kind wait, and what follows them; then they arrive in order",
+        strike: message::hold,
+    },
+    Family {
+        verb: "drop",
+        about: "the connection is reset instead of delivering a message of a kind",
+        strike: message::drop,
+    },
+    Family {
+        verb: "metadata_lag",
+        about: "brokers live on and hear nothing new about the cluster",
+        strike: message::metadata_lag,
+    },
+    Family {
+        verb: "fence",
+        about: "heartbeats do not arrive: the controller fences brokers that live and fetch",
+        strike: message::fence,
+    },
     Family { verb: "heal", about: "what faults still hold is undone", strike: heal::heal },
 ];
 
 /// What a verb has at hand.
 pub(super) struct Strike<'a> {
+    /// The fault's id.
+    pub fault: &'a str,
     pub verb: &'a Verb,
     pub plan: &'a Plan,
     pub view: &'a ClusterView,

@@ -178,7 +178,7 @@ fn roles_are_resolved_when_the_fault_strikes_and_pinned() {
     story.wait(10);
     assert_eq!(story.fired(), [("kill", &[HostId(2)][..]), ("back", &[HostId(2)][..])]);
     assert_eq!(story.world.states[2], HostState::Up);
-    assert_eq!(story.director.unfired(), []);
+    assert_eq!(story.director.unfired(&story.view), []);
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn a_condition_that_comes_too_late_leaves_the_fault_unfired() {
     story.wait(11);
     story.lead(0, 1, &[1]);
     assert_eq!(story.fired(), []);
-    let unfired = story.director.unfired();
+    let unfired = story.director.unfired(&story.view);
     assert_eq!(unfired[0].reason, UnfiredReason::ConditionUnmet);
     assert_eq!(unfired[0].detail, "when isr_size(orders/0) < 3 never came");
 }
@@ -323,7 +323,8 @@ fn nobody_with_the_role_and_nothing_to_do_are_reported() {
         fault("idle", at(10), Verb::Restart { target: Target::Broker(0) }),
     ]);
     story.wait(20);
-    let reasons: Vec<_> = story.director.unfired().into_iter().map(|unfired| unfired.reason).collect();
+    let reasons: Vec<_> =
+        story.director.unfired(&story.view).into_iter().map(|unfired| unfired.reason).collect();
     assert_eq!(reasons, [UnfiredReason::NoTarget, UnfiredReason::NoEffect]);
 }
 
@@ -359,7 +360,7 @@ fn random_strikes_leave_standing_what_they_must() {
     story.wait(11);
     assert_eq!(story.fired().len(), 1, "max_down is one of three");
     assert_eq!(story.director.skipped(), 1);
-    assert_eq!(story.director.unfired(), [], "a skipped strike is not a missed one");
+    assert_eq!(story.director.unfired(&story.view), [], "a skipped strike is not a missed one");
 }
 
 #[test]
@@ -454,13 +455,16 @@ fn inert_faults_do_nothing_and_say_so() {
     story.wait(20);
     assert_eq!(story.fired(), []);
     assert_eq!(story.world.state(HostId(0)), HostState::Up);
-    assert_eq!(story.director.unfired()[0].reason, UnfiredReason::NoEffect);
+    assert_eq!(story.director.unfired(&story.view)[0].reason, UnfiredReason::NoEffect);
 }
 
 #[test]
 fn every_verb_of_the_language_has_a_family() {
     let words: Vec<&str> = FAMILIES.iter().map(|family| family.verb).collect();
-    assert_eq!(words, ["crash", "restart", "pause", "partition", "link", "heal"]);
+    assert_eq!(
+        words,
+        ["crash", "restart", "pause", "partition", "link", "hold", "drop", "metadata_lag", "fence", "heal"]
+    );
 }
 
 #[test]
@@ -471,4 +475,56 @@ fn brokers_can_be_cut_from_each_other() {
     story.wait(11);
     assert_eq!(story.world.cuts.len(), 1);
     assert_eq!(story.world.cuts[0].1.from, story.world.cuts[0].1.to);
+}
+
+fn hold(from: Option<Target>, nth: Option<u32>) -> Verb {
+    let message = Message { api: "AlterPartition".into(), key: 56, is_response: true };
+    Verb::Hold { what: MessageFilter { message, from, to: None, nth }, bind: Some("held".into()) }
+}
+
+#[test]
+fn a_hold_that_holds_nothing_has_not_fired_and_one_that_does_is_over_with_its_time() {
+    let mut stall = fault("stall", at(10), hold(Some(Target::Leader(orders(0))), Some(2)));
+    stall.hold_us = Some(5 * SECOND);
+    let caught = compare(Measure::Caught("stall".into()), Compare::GreaterOrEqual, Operand::Int(1));
+    let kill = fault("kill", when(caught), crash(Target::Bound("held".into())));
+    let mut story = Story::new(vec![stall, kill]);
+    story.wait(11);
+    let rule = story.world.intercepts[0].1.clone();
+    assert_eq!((rule.api_key, rule.is_response, rule.nth), (56, true, Some(2)));
+    assert_eq!((rule.from, rule.to), (Some(vec![HostId(0)]), None));
+    let unfired = story.director.unfired(&story.view);
+    assert_eq!(unfired[0].reason, UnfiredReason::NoEffect);
+    let fact = WorldFact::MessageHeld {
+        fault: "stall".into(),
+        message: "AlterPartition response".into(),
+        from: HostId(0),
+        to: HostId(1),
+    };
+    story.tell(Some(HostId(1)), Fact::World(fact));
+    assert_eq!(story.fired()[1], ("kill", &[HostId(0)][..]), "at the very event");
+    assert_eq!(story.director.unfired(&story.view), []);
+    story.wait(5);
+    assert!(story.world.intercepts.is_empty());
+}
+
+#[test]
+fn fence_and_lag_aim_at_brokers_only_and_count_as_isolation() {
+    let lag = Verb::MetadataLag { target: Target::Broker(1), bind: None };
+    let fence = |target| Verb::Fence { target, bind: None };
+    let mut second = fault("second", at(12), fence(Target::Broker(2)));
+    second.is_chaos = true;
+    let mut story = Story::new(vec![
+        fault("client", at(9), fence(Target::Clients)),
+        fault("lag", at(10), lag),
+        fault("fence", at(11), fence(Target::Broker(1))),
+        second,
+    ]);
+    story.wait(13);
+    let rules: Vec<_> = story.world.intercepts.iter().map(|(_, rule)| rule.clone()).collect();
+    assert_eq!(rules.len(), 2, "the third broker may not be lost as well");
+    assert_eq!((rules[0].api_key, rules[0].to.clone()), (1, Some(vec![HostId(1)])));
+    assert_eq!((rules[1].api_key, rules[1].from.clone()), (63, Some(vec![HostId(1)])));
+    assert_eq!(story.director.unfired(&story.view)[0].reason, UnfiredReason::NoTarget);
+    assert_eq!(story.director.skipped(), 1);
 }

@@ -45,6 +45,8 @@ pub struct ClusterView {
     acked: BTreeMap<String, u64>,
     acked_total: u64,
     marks: BTreeMap<String, u64>,
+    /// Messages that a fault has caught.
+    caught: BTreeMap<String, u64>,
     in_flight: BTreeMap<HostId, u64>,
     caught_up: BTreeMap<(HostId, TopicPartition), Offset>,
     change: Change,
@@ -88,6 +90,7 @@ impl ClusterView {
             acked: BTreeMap::new(),
             acked_total: 0,
             marks: BTreeMap::new(),
+            caught: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             caught_up: BTreeMap::new(),
             change: Change::ALL,
@@ -237,6 +240,10 @@ impl ClusterView {
                 self.marks.insert(id.clone(), self.acked_total);
                 return Change::CLIENTS.and(Change::HOSTS);
             }
+            WorldFact::MessageHeld { fault, .. } | WorldFact::MessageDropped { fault, .. } => {
+                *self.caught.entry(fault.clone()).or_default() += 1;
+                return Change::HOSTS;
+            }
             WorldFact::FaultFired { .. }
             | WorldFact::FaultHealed { .. }
             | WorldFact::PhaseStarted { .. }
@@ -345,6 +352,11 @@ impl ClusterView {
     /// Records acknowledged since this fault first struck; 0 until then.
     pub fn acked_since(&self, fault: &str) -> u64 {
         self.marks.get(fault).map_or(0, |mark| self.acked_total - mark)
+    }
+
+    /// Messages that this fault has held back or kept from arriving.
+    pub fn caught(&self, fault: &str) -> u64 {
+        self.caught.get(fault).copied().unwrap_or(0)
     }
 
     /// Every partition of the plan has a leader and all its replicas in the committed ISR.

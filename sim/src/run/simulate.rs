@@ -129,9 +129,9 @@ fn conclude(mut recorder: Recorder, end: End, options: RunOptions) -> (Outcome, 
         at: end.at,
         reason: end_reason.to_string(),
     });
+    let unfired = recorder.director.unfired(&recorder.view);
     let plan = recorder.plan;
     let reach: Vec<ReachRecord> = goals(&plan, &judgement);
-    let unfired = recorder.director.unfired();
     let conclusion = judge_run(&Evidence {
         expect: &plan.expect,
         named_checks: &plan.named_checks,

@@ -43,6 +43,10 @@ pub enum WorldFact {
     Resumed,
     /// A fault struck: the `n`-th time (from 1) of the fault with this id.
     FaultFired { id: String, n: u32, kind: String, what: String, targets: Vec<HostId> },
+    /// A message did not arrive when it should: a fault holds it back.
+    MessageHeld { fault: String, message: String, from: HostId, to: HostId },
+    /// A message never arrived: a fault swallowed it, or reset its connection instead.
+    MessageDropped { fault: String, message: String, from: HostId, to: HostId },
     /// A fault was taken back.
     FaultHealed { id: String, n: u32 },
     /// A phase began.

@@ -43,7 +43,41 @@ pub struct LinkEffect {
     pub loss_ppm: u32,
 }
 
-/// Names a cut or link effect so that it can be taken back alone.
+/// What becomes of an intercepted message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fate {
+    /// It waits until the rule is taken back, and so does what follows it on the same connection.
+    Held,
+    /// Its connection is reset instead.
+    Reset,
+    /// It vanishes; the connection lives on.
+    Swallowed,
+}
+
+/// Messages of one kind that do not arrive as they should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intercept {
+    /// The fault that wants it: facts name it.
+    pub fault: String,
+    /// The kind, in words.
+    pub message: String,
+    /// The API's key.
+    pub api_key: i16,
+    /// Its responses, otherwise its requests.
+    pub is_response: bool,
+    /// Senders of the message; `None`: anybody.
+    pub from: Option<Vec<HostId>>,
+    /// Receivers of the message; `None`: anybody.
+    pub to: Option<Vec<HostId>>,
+    /// Only on connections of this class.
+    pub class: Option<TrafficClass>,
+    /// Only the n-th that matches, from 1.
+    pub nth: Option<u32>,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+/// Names a cut, link effect or interception so that it can be taken back alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CutId(pub u64);
 
@@ -77,7 +111,9 @@ pub trait Control {
     fn cut(&mut self, cut: Cut) -> CutId;
     /// Makes links worse.
     fn degrade(&mut self, effect: LinkEffect) -> CutId;
-    /// Takes one cut or link effect back. `false` if it is gone already.
+    /// Keeps messages of a kind from arriving.
+    fn intercept(&mut self, what: Intercept) -> CutId;
+    /// Takes one cut, link effect or interception back; what was held arrives. `false` if it is gone already.
     fn heal(&mut self, id: CutId) -> bool;
     /// Asks the operator's question to a machine (such as `ShutdownRequested`) as its next input.
     fn tell(&mut self, host: HostId, input: Input);

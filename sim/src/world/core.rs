@@ -9,7 +9,7 @@ use broker::time::Instant;
 
 use super::agenda::{Agenda, Event, NetEvent, Tenant};
 use super::clock::NodeClock;
-use super::control::{Control, Cut, CutId, HostState, LinkEffect};
+use super::control::{Control, Cut, CutId, HostState, Intercept, LinkEffect};
 use super::disk::SimDisk;
 use super::host_slot::HostSlot;
 use super::latency::Sampler;
@@ -107,7 +107,13 @@ impl Core {
 
     /// The network, and what it needs to work.
     pub(crate) fn net(&mut self) -> (&mut SimNet, Around<'_>) {
-        (&mut self.net, Around { now: self.now, agenda: &mut self.agenda, hosts: &mut self.hosts })
+        let around = Around {
+            now: self.now,
+            agenda: &mut self.agenda,
+            hosts: &mut self.hosts,
+            facts: &mut self.facts,
+        };
+        (&mut self.net, around)
     }
 
     /// An event of the agenda happens. `true` if the observer wants to be called.
@@ -258,8 +264,13 @@ impl Control for Core {
         self.net.links.degrade(effect)
     }
 
+    fn intercept(&mut self, what: Intercept) -> CutId {
+        self.net.intercept(what)
+    }
+
     fn heal(&mut self, id: CutId) -> bool {
-        self.net.links.heal(id)
+        let (net, mut around) = self.net();
+        net.heal_intercept(&mut around, id) || net.links.heal(id)
     }
 
     fn tell(&mut self, host: HostId, input: Input) {

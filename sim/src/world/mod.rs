@@ -29,7 +29,9 @@ pub(crate) mod panics;
 pub(crate) mod plugin;
 mod spec;
 
-pub use self::control::{Control, Cut, CutId, HostState, LinkEffect, Observer, TrafficClass};
+pub use self::control::{
+    Control, Cut, CutId, Fate, HostState, Intercept, LinkEffect, Observer, TrafficClass,
+};
 pub use self::core::EndReason;
 pub use self::latency::LatencyDist;
 pub use self::machine::{Boot, Machine, Outputs, Program};

@@ -3,7 +3,7 @@
 use broker::io::{ConnectionId, Effect, Input};
 use sim::plan::HostId;
 use sim::trace::CrashMode;
-use sim::world::{Cut, LatencyDist, TrafficClass};
+use sim::world::{Cut, Fate, Intercept, LatencyDist, TrafficClass};
 
 use crate::support::*;
 
@@ -204,4 +204,158 @@ fn frames_sent_before_the_connection_is_open_follow_it() {
     });
     let (recorder, _) = run(world(1, vec![echo(0), eager]), Recorder::default());
     assert_eq!((recorder.frames(0), recorder.frames(1)), (vec![1, 2], vec![1, 2]));
+}
+
+/// A request as Kafka frames it, `n` in the place of the version; the correlation id is `n` too.
+fn request(api_key: i16, n: u16) -> Vec<u8> {
+    let mut frame = vec![0, 0, 0, 8];
+    frame.extend(api_key.to_be_bytes());
+    frame.extend(n.to_be_bytes());
+    frame.extend(i32::from(n as i16).to_be_bytes());
+    frame
+}
+
+/// Asks 0, 1, 2, ... every 10 ms, alternately with API 1 and API 63. Connects again when it is reset.
+fn asker(id: u32) -> sim::world::HostSpec {
+    const CLOSED: u64 = 1_000;
+    const OPENED: u64 = 1_001;
+    host(id, |turn, input| {
+        let count =
+            |turn: &Turn<'_>, test: fn(u64) -> bool| turn.memory.iter().filter(|m| test(**m)).count() as u64;
+        let tick = std::time::Duration::from_micros(10 * MS);
+        match input {
+            None => turn.connect(0, "h0", 9092),
+            Some(Input::ConnectionClosed { .. }) => {
+                turn.memory.push(CLOSED);
+                let n = count(turn, |m| m == CLOSED);
+                turn.connect(n, "h0", 9092);
+            }
+            Some(Input::ConnectionOpened { .. }) => {
+                turn.memory.push(OPENED);
+                *turn.deadline = Some(turn.now);
+            }
+            Some(Input::TimerDue) => {
+                let n = count(turn, |m| m < CLOSED);
+                let closed = count(turn, |m| m == CLOSED);
+                if n < 20 && count(turn, |m| m == OPENED) > closed {
+                    let frame = request(if n % 2 == 0 { 1 } else { 63 }, n as u16).into();
+                    let connection = ConnectionId::outgoing(closed);
+                    turn.out.effects.push(Effect::Send { connection, frame });
+                    turn.memory.push(n);
+                    *turn.deadline = Some(turn.now + tick);
+                }
+            }
+            _ => {}
+        }
+    })
+}
+
+/// Answers every request with its correlation id.
+fn answerer(id: u32) -> sim::world::HostSpec {
+    host(id, |turn, input| {
+        if let Some(Input::FrameReceived { connection, frame }) = input {
+            let mut answer = vec![0, 0, 0, 8];
+            answer.extend(&frame[8..12]);
+            answer.extend([0; 4]);
+            turn.out.effects.push(Effect::Send { connection, frame: answer.into() });
+        }
+    })
+}
+
+fn catch(api_key: i16, is_response: bool, nth: Option<u32>, fate: Fate) -> Intercept {
+    Intercept {
+        fault: "net".to_owned(),
+        message: "toy".to_owned(),
+        api_key,
+        is_response,
+        from: None,
+        to: None,
+        class: None,
+        nth,
+        fate,
+    }
+}
+
+fn asked(recorder: &Recorder) -> Vec<u64> {
+    recorder.frames(0).iter().map(|frame| frame & 0xffff).collect()
+}
+
+fn answered(recorder: &Recorder) -> Vec<u64> {
+    recorder.frames(1).iter().map(|frame| frame & 0xffff).collect()
+}
+
+fn all() -> Vec<u64> {
+    (0..20).collect()
+}
+
+#[test]
+fn a_held_message_holds_back_what_follows_and_all_arrive_in_order() {
+    for is_response in [false, true] {
+        let recorder = Recorder::default()
+            .at(45 * MS, move |control| {
+                control.intercept(catch(63, is_response, Some(1), Fate::Held));
+            })
+            .at(S, |control| assert!(control.heal(sim::world::CutId(1))));
+        let (recorder, _) = run(world(1, vec![answerer(0), asker(1)]), recorder);
+        assert_eq!((asked(&recorder), answered(&recorder)), (all(), all()));
+        let arrivals = recorder.times(u32::from(is_response), "frame");
+        let late = arrivals.iter().filter(|at| **at > S).count();
+        assert!((10..20).contains(&late), "{late} came late");
+        assert_eq!(recorder.times(u32::from(is_response), "MessageHeld").len(), 1, "the first that matches");
+    }
+}
+
+#[test]
+fn two_rules_hold_one_message_until_both_are_gone() {
+    let recorder = Recorder::default()
+        .at(MS, |control| {
+            control.intercept(catch(1, false, None, Fate::Held));
+            control.intercept(catch(1, false, None, Fate::Held));
+        })
+        .at(S, |control| assert!(control.heal(sim::world::CutId(1))))
+        .at(2 * S, |control| assert!(control.heal(sim::world::CutId(2))));
+    let (recorder, _) = run(world(1, vec![answerer(0), asker(1)]), recorder);
+    assert_eq!(asked(&recorder), all());
+    assert!(recorder.times(0, "frame")[0] > 2 * S);
+    assert_eq!(recorder.times(0, "MessageHeld").len(), 2, "each rule saw the first of them once");
+}
+
+#[test]
+fn a_dropped_message_takes_its_connection_with_it() {
+    let recorder = Recorder::default().at(45 * MS, |control| {
+        control.intercept(catch(1, true, Some(1), Fate::Reset));
+    });
+    let (recorder, _) = run(world(1, vec![answerer(0), asker(1)]), recorder);
+    let (was_asked, was_answered) = (asked(&recorder), answered(&recorder));
+    let lost: Vec<u64> = was_asked.iter().copied().filter(|n| !was_answered.contains(n)).collect();
+    assert!(!lost.is_empty() && lost[0] % 2 == 0, "carried out and not answered: {lost:?}");
+    for host in [0, 1] {
+        assert_eq!(recorder.times(host, "ConnectionClosed").len(), 1);
+    }
+    assert_eq!(was_asked.last(), Some(&19), "and a new connection goes on");
+}
+
+#[test]
+fn a_swallowed_message_is_missing_and_nothing_else_is() {
+    let recorder = Recorder::default().at(MS, |control| {
+        control.intercept(catch(63, false, None, Fate::Swallowed));
+    });
+    let (recorder, _) = run(world(1, vec![answerer(0), asker(1)]), recorder);
+    assert_eq!(asked(&recorder), (0..20).step_by(2).collect::<Vec<u64>>());
+    assert_eq!(recorder.times(0, "MessageDropped").len(), 10);
+    assert!(recorder.times(1, "ConnectionClosed").is_empty());
+}
+
+#[test]
+fn a_held_message_outlives_the_process_that_sent_it_and_what_it_had_not_sent_does_not() {
+    let recorder = Recorder::default()
+        .at(45 * MS, |control| {
+            control.intercept(catch(63, false, Some(1), Fate::Held));
+        })
+        .at(100 * MS, |control| assert!(control.crash(HostId(1), CrashMode::Process)))
+        .at(S, |control| assert!(control.heal(sim::world::CutId(1))));
+    let (recorder, _) = run(world(1, vec![answerer(0), asker(1)]), recorder);
+    let late: Vec<u64> = recorder.times(0, "frame").into_iter().filter(|at| *at > S).collect();
+    assert_eq!(late.len(), 1, "the zombie's message arrives");
+    assert_eq!(recorder.times(0, "ConnectionClosed").len(), 1, "and then the reset");
 }

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use broker::io::{ConnectionId, Listener};
 use bytes::Bytes;
 
-use crate::world::control::TrafficClass;
+use super::intercept::Unanswered;
+use crate::world::control::{CutId, TrafficClass};
 
 /// What one end's kernel knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,8 @@ pub(super) struct End {
 pub(super) enum Segment {
     /// The end of the handshake: the acceptor learns of the connection.
     Open,
-    Frame(Bytes),
+    /// `ruled`: the youngest rule of interception that has looked at it.
+    Frame { frame: Bytes, ruled: u64 },
     /// Orderly end of this direction.
     Fin,
     /// The sender's process died.
@@ -52,6 +54,10 @@ pub(super) struct Flow {
     pub(super) will_retry: bool,
     /// Since when nothing got through.
     pub(super) blocked_since: Option<u64>,
+    /// The oldest segment is held back by these rules, and all others behind it.
+    pub(super) held_by: Vec<CutId>,
+    /// How many segments had left the sender when it was held back: they outlive it.
+    pub(super) held_len: usize,
     /// No kernel is left to repeat what gets lost.
     pub(super) is_abandoned: bool,
 }
@@ -72,6 +78,8 @@ pub(super) struct Connection {
     pub(super) listener: Option<Listener>,
     /// The opener, the acceptor.
     pub(super) ends: [End; 2],
+    /// What the opener asked and was not answered.
+    pub(super) unanswered: Unanswered,
     /// From the opener, from the acceptor.
     pub(super) flows: [Flow; 2],
     /// The next timeout of a connection attempt.

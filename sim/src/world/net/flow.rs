@@ -14,6 +14,9 @@ impl SimNet {
     /// Puts what waits on the wire, up to the first loss.
     pub(super) fn transmit(&mut self, around: &mut Around<'_>, slot: u32, from: usize) {
         let connection = &self.connections[slot as usize];
+        if !connection.flows[from].held_by.is_empty() {
+            return;
+        }
         let (source, target, class) = connection.route(from);
         while self.connections[slot as usize].flows[from].in_flight
             < self.connections[slot as usize].flows[from].fifo.len()
@@ -49,13 +52,21 @@ impl SimNet {
         if connection.ends[1 - from].state == EndState::Closed {
             return self.arrive_at_nobody(around, slot, from);
         }
+        if self.is_intercepted(around, slot, from) {
+            return;
+        }
+        let connection = &mut self.connections[slot as usize];
+        let flow = &mut connection.flows[from];
         flow.in_flight -= 1;
         flow.blocked_since = None;
         flow.rto_us = RTO_MIN_US;
         let segment = flow.fifo.pop_front();
         let id = connection.ends[1 - from].id;
         match segment {
-            Some(Segment::Frame(frame)) => {
+            Some(Segment::Frame { frame, .. }) => {
+                if from == 1 {
+                    connection.unanswered.answered(&frame);
+                }
                 around.hosts[target as usize].give(Input::FrameReceived { connection: id, frame });
             }
             Some(Segment::Open) => self.accept(around, slot),

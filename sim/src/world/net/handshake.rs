@@ -35,6 +35,7 @@ impl SimNet {
                 End { host, id, state: EndState::Open },
                 End { host: target.unwrap_or(host), id: ConnectionId::incoming(0), state: EndState::Closed },
             ],
+            unanswered: Default::default(),
             flows: [flow(), flow()],
             syn_rto_us: RTO_MIN_US,
         });

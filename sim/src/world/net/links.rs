@@ -116,7 +116,12 @@ impl Links {
         was_there
     }
 
-    fn next_id(&mut self) -> CutId {
+    /// The youngest id that was given out.
+    pub(super) fn last_id(&self) -> u64 {
+        self.last_id
+    }
+
+    pub(super) fn next_id(&mut self) -> CutId {
         self.last_id += 1;
         CutId(self.last_id)
     }

@@ -11,11 +11,13 @@
 //! | `connection.rs` | [`Connection`]: two ends, two flows of segments |
 //! | `handshake.rs` | opening a connection |
 //! | `flow.rs` | segments on their way, retransmission, reset |
+//! | `intercept.rs` | messages of a kind held back, swallowed, or cut off |
 //! | `sim_net.rs` | [`SimNet`]: all connections; what machines and faults do to them |
 
 mod connection;
 mod flow;
 mod handshake;
+mod intercept;
 mod links;
 mod sim_net;
 

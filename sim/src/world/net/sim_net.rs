@@ -7,7 +7,10 @@ use broker::io::{ConnectionId, Input};
 use bytes::Bytes;
 
 use super::connection::{Connection, EndState, Flow, Phase, Segment};
+use super::intercept::Intercepts;
 use super::links::Links;
+use crate::plan::HostId;
+use crate::trace::Fact;
 use crate::world::agenda::{Agenda, NetEvent, Tenant};
 use crate::world::host_slot::HostSlot;
 
@@ -21,6 +24,8 @@ pub(crate) struct Around<'a> {
     pub(crate) now: u64,
     pub(crate) agenda: &'a mut Agenda,
     pub(crate) hosts: &'a mut [HostSlot],
+    /// What is to be told to the observer.
+    pub(crate) facts: &'a mut Vec<(Option<HostId>, Fact)>,
 }
 
 /// How a process left its connections behind.
@@ -37,6 +42,7 @@ pub(crate) enum Leaving {
 /// The network.
 pub(crate) struct SimNet {
     pub(crate) links: Links,
+    pub(super) intercepts: Intercepts,
     pub(super) names: BTreeMap<Arc<str>, u32>,
     pub(super) connections: Vec<Connection>,
     free: Vec<u32>,
@@ -49,7 +55,15 @@ pub(crate) struct SimNet {
 impl SimNet {
     pub(crate) fn new(links: Links, names: BTreeMap<Arc<str>, u32>, hosts: usize) -> SimNet {
         let ports = (0..hosts).map(|_| Vec::new()).collect();
-        SimNet { links, names, connections: Vec::new(), free: Vec::new(), ports, accepted: vec![0; hosts] }
+        SimNet {
+            links,
+            intercepts: Intercepts::default(),
+            names,
+            connections: Vec::new(),
+            free: Vec::new(),
+            ports,
+            accepted: vec![0; hosts],
+        }
     }
 
     /// A machine sends a frame. Nothing happens on a connection that it does not have (it was told or will be).
@@ -57,9 +71,12 @@ impl SimNet {
         let Some(slot) = self.find(host, id) else { return };
         let connection = &mut self.connections[slot as usize];
         let from = usize::from(!id.is_outgoing());
+        if from == 0 {
+            connection.unanswered.ask(&frame);
+        }
         let flow = &mut connection.flows[from];
         let is_blocked = flow.in_flight < flow.fifo.len();
-        flow.fifo.push_back(Segment::Frame(frame));
+        flow.fifo.push_back(Segment::Frame { frame, ruled: 0 });
         if !is_blocked && connection.phase == Phase::Established {
             self.transmit(around, slot, from);
         }
@@ -146,10 +163,13 @@ impl SimNet {
         connection.ends[end].state = EndState::Closed;
         let (from, to, class) = connection.route(end);
         let flow = &mut connection.flows[end];
-        flow.fifo.truncate(flow.in_flight);
+        flow.fifo.truncate(flow.in_flight.max(flow.held_len));
         flow.is_abandoned = true;
+        let is_held = !flow.held_by.is_empty();
         if connection.is_over() {
             self.release(slot);
+        } else if leaving != Leaving::PowerLoss && is_held {
+            self.connections[slot as usize].flows[end].fifo.push_back(Segment::Rst);
         } else if leaving != Leaving::PowerLoss
             && let Some(latency) = self.links.transmit(from, to, class)
         {
