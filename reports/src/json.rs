@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BenchReport, Report, RunMeta, SuiteReport};
+use crate::model::{BenchReport, MuseumReport, Report, RunMeta, SuiteReport};
 
 /// A document with a versioned schema name as its first field.
 pub trait Document: Serialize + DeserializeOwned {
@@ -31,6 +31,11 @@ impl Document for RunMeta {
 impl Document for BenchReport {
     const SCHEMA: &'static str = "kafkasim.bench/1";
     const FILE_NAME: &'static str = "bench.json";
+}
+
+impl Document for MuseumReport {
+    const SCHEMA: &'static str = "kafkasim.museum/1";
+    const FILE_NAME: &'static str = "museum.json";
 }
 
 /// Why a text is not the document that was asked for.

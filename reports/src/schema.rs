@@ -4,12 +4,12 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
-use crate::model::{BenchReport, Report, RunMeta, SuiteReport};
+use crate::model::{BenchReport, MuseumReport, Report, RunMeta, SuiteReport};
 
 /// A committed schema: the name that `kafkasim schema NAME` takes, its file under `schema/`, and how to make it.
 #[derive(Debug, Clone, Copy)]
 pub struct SchemaEntry {
-    /// `report`, `suite`, `run-meta` or `bench`.
+    /// `report`, `suite`, `run-meta`, `bench` or `museum`.
     pub name: &'static str,
     /// File name under `reports/schema/`.
     pub file: &'static str,
@@ -18,11 +18,12 @@ pub struct SchemaEntry {
 }
 
 /// All schemas of this crate.
-pub const SCHEMAS: [SchemaEntry; 4] = [
+pub const SCHEMAS: [SchemaEntry; 5] = [
     SchemaEntry { name: "report", file: "report.v1.json", generate: text_of::<Report> },
     SchemaEntry { name: "suite", file: "suite.v1.json", generate: text_of::<SuiteReport> },
     SchemaEntry { name: "run-meta", file: "run-meta.v1.json", generate: text_of::<RunMeta> },
     SchemaEntry { name: "bench", file: "bench.v1.json", generate: text_of::<BenchReport> },
+    SchemaEntry { name: "museum", file: "museum.v1.json", generate: text_of::<MuseumReport> },
 ];
 
 /// The schema of `T` as it is written: a field that may be null is still required to be there.

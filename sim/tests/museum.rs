@@ -65,7 +65,7 @@ fn failures(parsed: &Parsed, want: Verdict, extra: impl Fn(&Outcome) -> bool + S
 #[test]
 fn every_museum_piece_turns_red_by_its_check_and_its_control_stays_green() {
     let mut wrong = Vec::new();
-    for file in files("museum/") {
+    for file in files("museum/").iter().filter(|file| !file.contains("/swarm-")) {
         let directed = scenario(&file, &Overrides::default());
         let check = expected(&directed);
         let is_caught = |outcome: &Outcome| result_of(outcome, &check) == Some(CheckResult::Violated);

@@ -12,6 +12,7 @@
 //! | `suite.rs` | [`SuiteReport`] | `kafkasim.suite/1`, one per suite |
 //! | `run_meta.rs` | [`RunMeta`] | `kafkasim.run-meta/1`: all that depends on the machine |
 //! | `bench.rs` | [`BenchReport`] | `kafkasim.bench/1` |
+//! | `museum.rs` | [`MuseumReport`] | `kafkasim.museum/1` |
 //! | `verdict.rs` | [`Verdict`], [`Outcome`], [`EndReason`] | the words a run is judged with |
 //! | `identity.rs` | [`Tool`], [`Scenario`], [`Reproduce`], [`Fingerprint`] | what ran, and how to see it again |
 //! | `fault.rs` | [`Fault`], [`UnfiredFault`], [`Reach`] | what struck, what did not, which goals were met |
@@ -27,6 +28,7 @@ mod cluster;
 mod coherence;
 mod fault;
 mod identity;
+mod museum;
 mod number;
 mod run;
 mod run_meta;
@@ -39,6 +41,7 @@ pub use check::{Check, CheckLevel, CheckResult, Panic, PermittedLoss, Responsibl
 pub use cluster::{Availability, ControllerElection, Elections, Failover, IsrChange, Window};
 pub use fault::{Fault, Reach, UnfiredFault, UnfiredReason};
 pub use identity::{Checkpoint, Expected, Fingerprint, Phase, Reproduce, Scenario, TimeSpan, Tool};
+pub use museum::{MuseumPiece, MuseumReport};
 pub use number::{Offset, ParseNumberError, Seed};
 pub use run::Report;
 pub use run_meta::{Host, RunMeta};

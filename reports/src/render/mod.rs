@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | terminal | [`run`] in `terminal.rs` | a person who has just run one seed |
 //! | terminal | [`suite`] in `suite.rs` | a person who has just run many |
+//! | terminal | [`museum`] in `museum.rs` | a person who wonders how good the judge is |
 //! | JSON | [`to_canonical_json`](crate::json::to_canonical_json) | programs |
 //!
 //! | helper | what it does |
@@ -17,12 +18,14 @@
 //!
 //! JUnit, HTML and Markdown are not here yet; each will be one file and one row.
 
+mod museum;
 mod story;
 mod style;
 mod suite;
 mod terminal;
 mod timeline;
 
+pub use museum::museum;
 pub use style::Style;
 pub use suite::suite;
 pub use terminal::run;

@@ -64,6 +64,11 @@ pub enum Command {
     List(ListArgs),
     /// Print a JSON Schema: of scenario files or of reports.
     Schema(SchemaArgs),
+    /// Plant every historic Kafka bug: is each caught, and how soon by random faults?
+    #[command(
+        after_help = "Examples:\n  kafkasim museum --campaigns 0\n  kafkasim museum --only R06 --format json -j 2"
+    )]
+    Museum(MuseumArgs),
     /// Measure speed: figures per CPU-second, as ratios within one run.
     Bench(BenchArgs),
 }
@@ -221,6 +226,31 @@ pub enum SchemaKind {
     RunMeta,
     /// The output of `bench --json`.
     Bench,
+    /// The output of `museum --format json`.
+    Museum,
+}
+
+/// `museum`.
+#[derive(Debug, Args)]
+pub struct MuseumArgs {
+    /// Campaigns of random faults for each defect; 0: directed scenarios only.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub campaigns: u64,
+    /// Seeds after which a campaign gives up.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub seed_limit: u64,
+    /// Seeds on which each directed scenario must be red and its control green, both ends included.
+    #[arg(long, value_name = "A..B", default_value = "1..20")]
+    pub seeds: SeedRange,
+    /// Only defects whose id begins with this or whose name contains it.
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+    /// How many runs at once.
+    #[arg(short = 'j', long, value_name = "N", default_value_t = 1)]
+    pub jobs: usize,
+    /// How the result is printed.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
 }
 
 /// `bench`.

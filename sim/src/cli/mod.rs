@@ -12,6 +12,7 @@
 //! | `until.rs` | `12s` or an event number |
 //! | `work.rs` | runs plans on workers, writes each report |
 //! | `run.rs`, `suite.rs`, `replay.rs` | the commands that run something |
+//! | `museum.rs` | is every historic defect caught? |
 //! | `trace.rs` | one line per fact |
 //! | `list.rs` | what exists, as tables and as JSON |
 //! | `bench/` | figures per CPU-second |
@@ -26,6 +27,7 @@ pub mod exit;
 mod failure;
 mod interrupt;
 mod list;
+mod museum;
 mod progress;
 mod replay;
 mod run;
@@ -88,6 +90,7 @@ fn obey(command: &Command, screen: &Screen) -> Result<Exit, Failure> {
         Command::Replay(args) => replay::replay(args, screen),
         Command::List(args) => list::list(args, screen),
         Command::Schema(args) => schema(args.what, screen),
+        Command::Museum(args) => museum::museum(args, screen),
         Command::Bench(args) => bench::bench(args, screen),
     }
 }
@@ -99,6 +102,7 @@ fn schema(what: SchemaKind, screen: &Screen) -> Result<Exit, Failure> {
         SchemaKind::Suite => "suite",
         SchemaKind::RunMeta => "run-meta",
         SchemaKind::Bench => "bench",
+        SchemaKind::Museum => "museum",
     };
     let entry = reports::schema::SCHEMAS.iter().find(|entry| entry.name == name);
     screen.print(&(entry.expect("each document has its schema").generate)())

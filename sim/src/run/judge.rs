@@ -40,6 +40,10 @@ impl Judging for KafkaJudge {
         }
     }
 
+    fn has_violation(&self) -> bool {
+        self.judge.as_ref().is_some_and(Judge::has_violation)
+    }
+
     fn finish(&mut self, ending: &Ending) -> Judgement {
         let Some(judge) = self.judge.take() else { return Judgement::default() };
         let said = judge.finish(&EndOfRun {

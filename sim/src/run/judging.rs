@@ -13,6 +13,10 @@ use crate::trace::TraceEvent;
 pub trait Judging: Send {
     /// Takes one fact in.
     fn observe(&mut self, event: &TraceEvent);
+    /// Has a check of level `error` been violated so far?
+    fn has_violation(&self) -> bool {
+        false
+    }
     /// The run is over.
     fn finish(&mut self, ending: &Ending) -> Judgement;
 }

@@ -19,8 +19,10 @@
 //! | `cast.rs` | [`Cast`]: which program plays which host |
 //! | `programs.rs` | Kafka nodes as programs |
 //! | `determinism.rs` | [`determinism::check`]: two runs of one plan, and their first difference |
+//! | `campaign.rs` | [`campaign`]: random seeds until one is red |
 //! | `suite.rs` | [`suite::run`]: many plans on several workers, results in order |
 
+mod campaign;
 mod cast;
 pub mod determinism;
 mod hashing;
@@ -38,6 +40,7 @@ mod verdict;
 mod verdict_tests;
 mod world_spec;
 
+pub use campaign::{Campaign, campaign, median};
 pub use cast::{Cast, KafkaCast};
 pub use judge::KafkaJudge;
 pub use judging::{Ending, Finding, Judgement, Judging, Unjudged};

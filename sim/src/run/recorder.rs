@@ -42,6 +42,8 @@ pub(super) struct Keep {
     pub lines: Option<(u64, u64)>,
     /// Stop here.
     pub until: Option<Until>,
+    /// Stop at the first violation.
+    pub until_violation: bool,
 }
 
 /// Everything that a run leaves behind.
@@ -116,6 +118,7 @@ impl Recorder {
             Some(Until::Event(event)) => self.fingerprint.events() >= event,
             Some(Until::Time(at)) => control.now() >= at,
         };
+        let is_there = is_there || (self.keep.until_violation && self.judge.has_violation());
         if is_there && !self.was_cut {
             self.was_cut = true;
             control.end_run();

@@ -20,6 +20,8 @@ pub struct RunOptions {
     pub trace_until: Option<u64>,
     /// Stop here.
     pub until: Option<Until>,
+    /// Stop at the first violation of a check of level `error`.
+    pub until_violation: bool,
     /// Every fault does nothing: shows that a scenario does not turn green (or red) by itself.
     pub inert_faults: bool,
     /// Stop after so much time on the wall: a livelock must not hang a suite.
@@ -29,7 +31,13 @@ pub struct RunOptions {
 impl Default for RunOptions {
     fn default() -> Self {
         let wall_watchdog = Duration::from_secs(300);
-        RunOptions { trace_until: None, until: None, inert_faults: false, wall_watchdog }
+        RunOptions {
+            trace_until: None,
+            until: None,
+            until_violation: false,
+            inert_faults: false,
+            wall_watchdog,
+        }
     }
 }
 
@@ -74,7 +82,12 @@ pub fn replay(
     options: RunOptions,
     lines: Option<(u64, u64)>,
 ) -> (Outcome, Vec<EventLine>) {
-    let keep = Keep { trace_until: options.trace_until, lines, until: options.until };
+    let keep = Keep {
+        trace_until: options.trace_until,
+        lines,
+        until: options.until,
+        until_violation: options.until_violation,
+    };
     let recorder = Recorder::new(plan.clone(), options.inert_faults, (stage.judge)(plan), keep);
     let spec = match world_spec(plan, stage.cast, options.wall_watchdog) {
         Ok(spec) => spec,
