@@ -243,6 +243,13 @@ pub const CHECKS: &[CheckName] = &[
     check("quorum-election-safety"),
     check("quorum-log-matching"),
     check("recovery-is-prefix"),
+    check("replication-quorum-superset"),
+    check("unclean-exclusion"),
+    check("quorum-commit-durable"),
+    check("quorum-commit-on-majority"),
+    check("pre-vote-quiet"),
+    check("single-active-controller"),
+    check("high-watermark-visible"),
     CheckName { id: "liveness", bounds: &[("settle_within", true)] },
 ];
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use broker::ids::NodeId;
+use broker::time::Duration;
 
 use crate::history::Acks;
 use crate::plan::{HostId, HostKind};
@@ -73,6 +74,10 @@ pub struct JudgeConfig {
     pub producers: Vec<ProducerFacts>,
     /// Every consumer.
     pub consumers: Vec<ConsumerFacts>,
+    /// `controller.quorum.fetch.timeout.ms`.
+    pub quorum_fetch_timeout: Duration,
+    /// `replica.lag.time.max.ms`.
+    pub replica_lag_time: Duration,
 }
 
 impl JudgeConfig {

@@ -3,6 +3,7 @@
 use broker::ids::{LeaderEpoch, Offset, PartitionEpoch, TopicPartition};
 use broker::time::Instant;
 
+use super::config::EndOfRun;
 use super::ghost::Ghost;
 use super::replica::Permit;
 use crate::plan::HostId;
@@ -85,6 +86,19 @@ impl Violation {
             offsets: None,
             summary,
             steps,
+        }
+    }
+
+    /// Something that must not be, seen when the run was over.
+    pub fn seen_at_end(end: &EndOfRun, ghost: &Ghost, log: Option<usize>, summary: String) -> Violation {
+        Violation {
+            event: end.event,
+            at: end.at,
+            host: None,
+            partition: log.map(|log| ghost.log(log).id.partition.clone()),
+            offsets: None,
+            summary,
+            steps: ghost.evidence(log, Self::STEPS),
         }
     }
 

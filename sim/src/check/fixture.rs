@@ -79,7 +79,33 @@ pub fn config() -> JudgeConfig {
             topic: "orders".to_owned(),
             partitions: None,
         }],
+        quorum_fetch_timeout: Duration::from_secs(2),
+        replica_lag_time: Duration::from_secs(10),
     }
+}
+
+/// As [`config`], but the three brokers are the voters of the metadata quorum too, and host 3 is nobody.
+pub fn quorum() -> JudgeConfig {
+    let mut config = config();
+    for (id, kind) in config.hosts.iter_mut().enumerate().take(3) {
+        *kind = HostKind::Node { node_id: NodeId(id as i32), is_broker: true, is_controller: true };
+    }
+    config.hosts[CONTROLLER as usize] = HostKind::Client { name: "nobody".to_owned() };
+    config
+}
+
+pub fn nodes(ids: &[i32]) -> Vec<NodeId> {
+    ids.iter().copied().map(NodeId).collect()
+}
+
+/// Three voters; node 0 leads epoch 1 and has committed one batch, which nodes 0 and 1 have on disk.
+pub fn committed_quorum() -> Paper {
+    let mut paper = Paper::with(quorum());
+    for (host, role) in [(0, AppendRole::Leader(1)), (1, AppendRole::Follower)] {
+        paper.quorum_append(host, role, batch(0, 1, 1, 1)).quorum_flush(host, 1);
+    }
+    paper.quorum_commit(0, 1, 1);
+    paper
 }
 
 /// Writes a trace by hand. Each call is one event, one millisecond after the last.
@@ -89,6 +115,8 @@ pub struct Paper {
     metadata: Offset,
     partition_epoch: i32,
     isr: Vec<i32>,
+    waited_us: u64,
+    registration: Option<PartitionFact>,
 }
 
 impl Paper {
@@ -98,7 +126,8 @@ impl Paper {
 
     pub fn with(config: JudgeConfig) -> Paper {
         let judge = Judge::new(config);
-        Paper { judge, event: 0, metadata: 0, partition_epoch: 0, isr: Vec::new() }
+        let (isr, registration) = (Vec::new(), None);
+        Paper { judge, event: 0, metadata: 0, partition_epoch: 0, isr, waited_us: 0, registration }
     }
 
     /// Everybody runs and is registered; broker 0 leads epoch 0 with a full ISR.
@@ -120,7 +149,13 @@ impl Paper {
     }
 
     pub fn at(&self) -> Instant {
-        Instant(self.event * 1_000)
+        Instant(self.event * 1_000 + self.waited_us)
+    }
+
+    /// Nothing happens for so many milliseconds.
+    pub fn wait(&mut self, ms: u64) -> &mut Paper {
+        self.waited_us += ms * 1_000;
+        self
     }
 
     pub fn fact(&mut self, host: Option<u32>, fact: Fact) -> &mut Paper {
@@ -176,7 +211,53 @@ impl Paper {
             removing: vec![],
             is_recovering: false,
         };
+        self.registration = Some(state.clone());
         self.meta(MetadataFact::PartitionChanged { log: log(), election, state })
+    }
+
+    /// The registration changes in some other way; the leader stays.
+    pub fn register_partition(&mut self, change: impl FnOnce(&mut PartitionFact)) -> &mut Paper {
+        let mut state = self.registration.clone().expect("elect somebody first");
+        self.partition_epoch += 1;
+        state.partition_epoch = self.partition_epoch;
+        change(&mut state);
+        self.registration = Some(state.clone());
+        self.meta(MetadataFact::PartitionChanged { log: log(), election: Election::None, state })
+    }
+
+    pub fn feature(&mut self, name: &str, level: i16) -> &mut Paper {
+        self.meta(MetadataFact::FeatureChanged { name: name.to_owned(), level })
+    }
+
+    pub fn isr_committed(&mut self, host: u32, leader_epoch: i32, isr: &[i32]) -> &mut Paper {
+        let (partition_epoch, isr) = (self.partition_epoch, nodes(isr));
+        self.node(host, Observation::IsrCommitted { log: log(), leader_epoch, partition_epoch, isr })
+    }
+
+    pub fn quorum_append(&mut self, host: u32, role: AppendRole, batch: BatchFact) -> &mut Paper {
+        self.node(host, Observation::Appended { log: LogId::metadata(), role, batch })
+    }
+
+    pub fn quorum_flush(&mut self, host: u32, up_to: Offset) -> &mut Paper {
+        self.node(host, Observation::Flushed { log: LogId::metadata(), up_to })
+    }
+
+    pub fn quorum_high_watermark(
+        &mut self,
+        host: u32,
+        from: Offset,
+        to: Offset,
+        leader: Option<LeaderView>,
+    ) -> &mut Paper {
+        let log = LogId::metadata();
+        self.node(host, Observation::HighWatermark { log, from, to, log_start: 0, log_end: to.max(from), leader })
+    }
+
+    /// The leader of the metadata quorum moves its high watermark; nodes 0 to 2 are the voters.
+    pub fn quorum_commit(&mut self, host: u32, leader_epoch: i32, to: Offset) -> &mut Paper {
+        let voters = nodes(&[0, 1, 2]);
+        let view = LeaderView { leader_epoch, isr: voters.clone(), maximal_isr: voters, min_isr: 2 };
+        self.quorum_high_watermark(host, 0, to, Some(view))
     }
 
     pub fn lead(&mut self, host: u32, leader_epoch: i32, epoch_start: Offset) -> &mut Paper {
@@ -267,7 +348,7 @@ impl Paper {
         EndOfRun {
             event: self.event,
             at: self.at(),
-            settle_started: Some(Instant(self.event * 1_000)),
+            settle_started: Some(self.at()),
             settle_bound: Duration::from_secs(60),
             settled: true,
             reason: "ended".to_owned(),

@@ -15,10 +15,10 @@ use super::chain::Chain;
 use super::config::JudgeConfig;
 use super::findings::{EvidenceStep, Responsible};
 use super::replica::{Line, LogGhost, Loss, Lost, Replica};
-use crate::plan::HostId;
+use crate::plan::{HostId, HostKind};
 use crate::trace::{Fact, TraceEvent};
 
-pub use step::{Broker, Host, PartitionStep, Reopened, Step};
+pub use step::{Broker, Host, PartitionStep, Reopened, Stance, Step};
 
 /// The judge's picture.
 #[derive(Debug, Clone)]
@@ -32,6 +32,7 @@ pub struct Ghost {
     index: BTreeMap<LogId, usize>,
     newest: BTreeMap<TopicPartition, usize>,
     applied: Option<Offset>,
+    features: BTreeMap<String, i16>,
     controller: Option<(LeaderEpoch, HostId)>,
     story: VecDeque<(Option<usize>, EvidenceStep)>,
 }
@@ -56,6 +57,7 @@ impl Ghost {
             index: BTreeMap::new(),
             newest: BTreeMap::new(),
             applied: None,
+            features: BTreeMap::new(),
             controller: None,
             story: VecDeque::new(),
         }
@@ -115,6 +117,34 @@ impl Ghost {
     /// The active controller, if it lives.
     pub fn active_controller(&self) -> Option<HostId> {
         self.controller.map(|(_, host)| host)
+    }
+
+    /// Are eligible leader replicas on (KIP-966)? Not before the feature's level is committed.
+    pub fn has_elr(&self) -> bool {
+        self.features.get("eligible.leader.replicas.version").is_some_and(|level| *level > 0)
+    }
+
+    /// The metadata log.
+    pub fn metadata_log(&self) -> Option<(usize, &LogGhost)> {
+        let index = *self.index.get(&LogId::metadata())?;
+        Some((index, &self.logs[index]))
+    }
+
+    /// A node's place in the metadata quorum, as long as it lives.
+    pub fn stance(&self, host: HostId) -> Option<&Stance> {
+        self.host(host)?.stance.as_ref()
+    }
+
+    /// Was the machine's disk ever replaced by an empty one?
+    pub fn lost_disk(&self, host: HostId) -> bool {
+        self.host(host).is_some_and(|host| host.has_lost_disk)
+    }
+
+    /// The machines that can be voters of the metadata quorum.
+    pub fn controllers(&self) -> impl Iterator<Item = HostId> {
+        let hosts = self.config.hosts.iter().enumerate();
+        let is_one = |kind: &HostKind| matches!(kind, HostKind::Node { is_controller: true, .. });
+        hosts.filter(move |(_, kind)| is_one(kind)).map(|(index, _)| HostId(index as u32))
     }
 
     /// `unclean.leader.election.enable` of a topic.
@@ -252,8 +282,13 @@ impl Ghost {
                 step.is_first = true;
                 self.metadata(event, fact, step);
             }
-            Observation::QuorumRoleChanged { .. }
-            | Observation::QuorumStatePersisted { .. }
+            Observation::QuorumRoleChanged { epoch, role, leader } => {
+                let stance = Stance { epoch: *epoch, role: *role, leader: *leader, since: event.at };
+                if let Some(host) = self.hosts.get_mut(host.0 as usize) {
+                    step.stance_before = host.stance.replace(stance);
+                }
+            }
+            Observation::QuorumStatePersisted { .. }
             | Observation::VoteGranted { .. }
             | Observation::PreVoteGranted { .. }
             | Observation::QuorumFetched { .. }
@@ -355,13 +390,15 @@ impl Ghost {
         if replica.before_cuts.len() < Replica::CUTS {
             replica.before_cuts.push(replica.chain.clone());
         }
-        if reason == TruncationReason::OutOfRange {
+        if matches!(reason, TruncationReason::OutOfRange | TruncationReason::Snapshot) {
             replica.chain = Chain::starting_at(to, below);
         } else {
             replica.chain.truncate(to);
         }
-        replica.flushed = replica.flushed.min(to);
-        replica.high_watermark = replica.high_watermark.min(to);
+        // A snapshot is on disk and committed before it takes the log's place.
+        let is_snapshot = reason == TruncationReason::Snapshot;
+        replica.flushed = if is_snapshot { to } else { replica.flushed.min(to) };
+        replica.high_watermark = if is_snapshot { to } else { replica.high_watermark.min(to) };
     }
 
     fn committed(&mut self, index: usize, host: HostId, to: Offset, view: &LeaderView, step: &mut Step) {

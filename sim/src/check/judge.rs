@@ -5,6 +5,7 @@ use super::coverage::Coverage;
 use super::failover::Measurements;
 use super::findings::{CheckOutcome, CheckResult, Findings};
 use super::ghost::{Ghost, Step};
+use super::interest::Interest;
 use super::measure::Meter;
 use super::{CHECKS, CheckRow};
 use crate::trace::TraceEvent;
@@ -20,6 +21,10 @@ pub struct Tally {
 
 /// One property, judged event by event. It sees the event, what the event meant, and the picture after it.
 pub trait Check: Send {
+    /// Which kinds of facts it wants to see: it is not asked about others.
+    fn interest(&self) -> Interest {
+        Interest::ALL
+    }
     /// Takes one event in.
     fn observe(&mut self, event: &TraceEvent, step: &Step, ghost: &Ghost, found: &mut Findings);
     /// The run is over.
@@ -49,6 +54,8 @@ pub struct Judgement {
 pub struct Judge {
     ghost: Ghost,
     seats: Vec<Seat>,
+    /// Who wants to see facts of a kind, by the kind's number.
+    wanting: Vec<Vec<usize>>,
     coverage: Coverage,
     meter: Meter,
 }
@@ -59,8 +66,14 @@ impl Judge {
         let is_on = |row: &&CheckRow| config.level(row.name) != Level::Off;
         let seat =
             |row: &'static CheckRow| Seat { row, check: (row.new)(&config), found: Findings::default() };
-        let seats = CHECKS.iter().filter(is_on).map(seat).collect();
-        Judge { ghost: Ghost::new(config), seats, coverage: Coverage::default(), meter: Meter::default() }
+        let seats: Vec<Seat> = CHECKS.iter().filter(is_on).map(seat).collect();
+        let wants = |kind: usize| {
+            let asked = seats.iter().enumerate().filter(|(_, seat)| seat.check.interest().has(kind));
+            asked.map(|(index, _)| index).collect()
+        };
+        let wanting = (0..Interest::KINDS).map(wants).collect();
+        let (coverage, meter) = (Coverage::default(), Meter::default());
+        Judge { ghost: Ghost::new(config), seats, wanting, coverage, meter }
     }
 
     /// Takes one event in.
@@ -68,7 +81,8 @@ impl Judge {
         let step = self.ghost.observe(event);
         self.coverage.observe(event, &step, &self.ghost);
         self.meter.observe(event, &step, &self.ghost);
-        for seat in &mut self.seats {
+        for index in &self.wanting[Interest::number(&event.fact)] {
+            let seat = &mut self.seats[*index];
             seat.check.observe(event, &step, &self.ghost, &mut seat.found);
         }
     }

@@ -7,6 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | `config.rs` | [`JudgeConfig`], [`EndOfRun`]: what must be known besides the events |
+//! | `interest.rs` | [`Interest`]: which kinds of facts a check wants to see |
 //! | `judge.rs` | [`Judge`], [`Check`], [`Judgement`] |
 //! | `findings.rs` | [`Findings`], [`Violation`], [`PermittedLoss`], [`CheckResult`] |
 //! | `ghost.rs`, `ghost/` | [`Ghost`]: the shared picture, [`Step`]: what one event meant for it; `replica.rs`, `chain.rs`: its parts |
@@ -29,6 +30,7 @@ mod findings;
 mod fixture;
 mod ghost;
 mod high_watermark;
+mod interest;
 mod isr_legal;
 mod judge;
 mod leader_complete;
@@ -39,13 +41,20 @@ mod measure;
 mod no_duplicates;
 mod offsets_consistent;
 mod one_leader;
+mod pre_vote;
 mod producer_order;
+mod quorum_durable;
 mod quorum_election;
 mod quorum_log;
+mod quorum_majority;
 mod reads_monotonic;
 mod recovery;
 mod replica;
+mod single_active;
+mod superset;
 mod table;
+mod unclean_exclusion;
+mod visible;
 mod witness;
 
 pub use config::{ConsumerFacts, EndOfRun, JudgeConfig, Level, ProducerFacts, TopicFacts};
@@ -54,7 +63,8 @@ pub use failover::{Availability, ControllerElection, Failover, IsrChange, Measur
 pub use findings::{
     CheckOutcome, CheckResult, EvidenceStep, Findings, PermittedLoss, Responsible, StepFacts, Violation,
 };
-pub use ghost::{Ghost, Step};
+pub use ghost::{Ghost, Stance, Step};
+pub use interest::Interest;
 pub use judge::{Check, Judge, Judgement, Tally};
 pub use witness::{Question, Story, explain, record_name};
 
@@ -221,6 +231,62 @@ pub const CHECKS: &[CheckRow] = &[
         "D-1; LOG-4",
         recovery::RecoveryIsPrefix::boxed,
         always,
+    ),
+    row(
+        "replication-quorum-superset",
+        CheckKind::State,
+        "a leader waits for every member of the isr and of the eligible leader replicas that the quorum has committed",
+        "P-4; KIP-497, KIP-966; VK 966 ReplicationQuorumSuperset",
+        superset::QuorumSuperset::boxed,
+        always,
+    ),
+    row(
+        "unclean-exclusion",
+        CheckKind::State,
+        "a broker that lost its tail is trusted again only when it has caught up",
+        "P-15; KIP-903, KIP-966",
+        unclean_exclusion::UncleanExclusion::boxed,
+        always,
+    ),
+    row(
+        "quorum-commit-durable",
+        CheckKind::State,
+        "what the metadata quorum has committed is in every later leader's log, and on the disk of some voter",
+        "Q-4, Q-6, Q-11; KIP-595",
+        quorum_durable::QuorumCommitDurable::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "quorum-commit-on-majority",
+        CheckKind::State,
+        "what a leader of the quorum commits is on the disks of a majority of voters",
+        "Q-7; KIP-595, KIP-853",
+        quorum_majority::QuorumCommitOnMajority::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "pre-vote-quiet",
+        CheckKind::State,
+        "nobody raises the quorum's epoch unless a majority would vote for it",
+        "Q-18; KIP-996, KAFKA-16164",
+        pre_vote::PreVoteQuiet::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "single-active-controller",
+        CheckKind::State,
+        "two controllers are not active at the same time for long",
+        "K05; KAFKA-15489",
+        single_active::SingleActive::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "high-watermark-visible",
+        CheckKind::History,
+        "no client is told that a partition ends before what it has read",
+        "HWMONO; KIP-207",
+        visible::HighWatermarkVisible::boxed,
+        JudgeConfig::has_readers,
     ),
     row(
         "liveness",

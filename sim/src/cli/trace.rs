@@ -239,6 +239,9 @@ fn client(plan: &Plan, fact: &HistoryEvent) -> (TraceLevel, String) {
             let level = if *reason == PositionReason::Start { Debug } else { Info };
             (level, format!("{partition} goes on at {offset} ({reason:?})"))
         }
+        HistoryEvent::EndOffset { partition, offset } => {
+            (Info, format!("{partition} ends at {offset}, it is told"))
+        }
         HistoryEvent::CaughtUp { partition, offset } => (Debug, format!("{partition} caught up at {offset}")),
     }
 }

@@ -10,6 +10,7 @@
 //! | [`HistoryEvent::Failed`] | fail (certainly not) or info (unknown) |
 //! | [`HistoryEvent::Polled`] | ok: these records were delivered to the application |
 //! | [`HistoryEvent::Positioned`] | the consumer's position changed other than by reading on |
+//! | [`HistoryEvent::EndOffset`] | ok: the client asked where the partition ends |
 
 use broker::ids::{Offset, TopicPartition};
 
@@ -95,4 +96,6 @@ pub enum HistoryEvent {
     Positioned { partition: TopicPartition, offset: Offset, reason: PositionReason },
     /// The consumer has read up to the end of the partition as the leader told it (its high watermark).
     CaughtUp { partition: TopicPartition, offset: Offset },
+    /// The client asked where the partition ends (ListOffsets, latest) and was told.
+    EndOffset { partition: TopicPartition, offset: Offset },
 }

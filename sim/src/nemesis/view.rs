@@ -214,7 +214,9 @@ impl ClusterView {
             HistoryEvent::CaughtUp { partition, offset } => {
                 self.caught_up.insert((host, partition.clone()), *offset);
             }
-            HistoryEvent::Polled { .. } | HistoryEvent::Positioned { .. } => return Change::NONE,
+            HistoryEvent::Polled { .. }
+            | HistoryEvent::Positioned { .. }
+            | HistoryEvent::EndOffset { .. } => return Change::NONE,
         }
         Change::CLIENTS
     }

@@ -122,6 +122,7 @@ fn judge_config(plan: &Plan) -> JudgeConfig {
         topic: consumer.topic.clone(),
         partitions: consumer.partitions.clone(),
     });
+    let decides = first_controller(plan);
     JudgeConfig {
         hosts: plan.hosts.iter().map(|host| host.kind.clone()).collect(),
         names: plan.hosts.iter().map(|host| host.name.clone()).collect(),
@@ -129,15 +130,20 @@ fn judge_config(plan: &Plan) -> JudgeConfig {
         topics: plan.topics.iter().map(|topic| (topic.name.clone(), topic_facts(plan, topic))).collect(),
         producers: producers.collect(),
         consumers: consumers.collect(),
+        quorum_fetch_timeout: decides.quorum_fetch_timeout,
+        replica_lag_time: decides.replica_lag_time_max,
     }
+}
+
+/// The configuration of the first controller, which decides for topics.
+fn first_controller(plan: &Plan) -> BrokerConfig {
+    let host = plan.controllers().first().and_then(|host| plan.hosts.get(host.0 as usize));
+    host.map(|host| BrokerConfig::from_map(&host.config).unwrap_or_default()).unwrap_or_default()
 }
 
 /// A topic's own values over those of the first controller, which decides.
 fn topic_facts(plan: &Plan, topic: &PlannedTopic) -> TopicFacts {
-    let decides = plan.controllers().first().and_then(|host| plan.hosts.get(host.0 as usize));
-    let broker =
-        decides.map(|host| BrokerConfig::from_map(&host.config).unwrap_or_default()).unwrap_or_default();
-    let config = TopicConfig::over(&broker, &topic.config).unwrap_or_default();
+    let config = TopicConfig::over(&first_controller(plan), &topic.config).unwrap_or_default();
     TopicFacts {
         unclean_elections: config.unclean_leader_election,
         min_isr: config.min_insync_replicas,

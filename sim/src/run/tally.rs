@@ -162,7 +162,9 @@ impl Tally {
                 *count += values.len() as u64;
             }
             HistoryEvent::Polled { records, .. } => self.consumed += records.len() as u64,
-            HistoryEvent::Positioned { .. } | HistoryEvent::CaughtUp { .. } => {}
+            HistoryEvent::Positioned { .. }
+            | HistoryEvent::CaughtUp { .. }
+            | HistoryEvent::EndOffset { .. } => {}
         }
     }
 

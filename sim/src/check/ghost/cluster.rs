@@ -22,6 +22,14 @@ impl Ghost {
                 self.brokers.entry(*broker).or_default().is_fenced = true;
                 self.tell(event, None, format!("broker {broker} is fenced"));
             }
+            MetadataFact::BrokerShuttingDown { broker } => {
+                self.brokers.entry(*broker).or_default().is_shutting_down = true;
+                self.tell(event, None, format!("broker {broker} is shutting down"));
+            }
+            MetadataFact::FeatureChanged { name, level } => {
+                self.features.insert(name.clone(), *level);
+                self.tell(event, None, format!("feature {name} is at level {level}"));
+            }
             MetadataFact::BrokerUnfenced { broker } => {
                 self.brokers.entry(*broker).or_default().is_fenced = false;
                 self.tell(event, None, format!("broker {broker} is unfenced"));
@@ -35,16 +43,14 @@ impl Ghost {
             }
             MetadataFact::TopicCreated { .. }
             | MetadataFact::ProducerIdsAllocated { .. }
-            | MetadataFact::BrokerShuttingDown { .. }
-            | MetadataFact::ConfigChanged { .. }
-            | MetadataFact::FeatureChanged { .. } => {}
+            | MetadataFact::ConfigChanged { .. } => {}
         }
     }
 
     fn registered(&mut self, broker: NodeId, epoch: BrokerEpoch) {
         let host = self.host_of(broker);
         let incarnation = host.and_then(|host| self.host(host)).map_or(0, |host| host.incarnation);
-        self.brokers.insert(broker, Broker { epoch, is_fenced: true, incarnation });
+        self.brokers.insert(broker, Broker { epoch, is_fenced: true, is_shutting_down: false, incarnation });
         let Some(host) = host else { return };
         for log in &mut self.logs {
             let is_last = log.partition.as_ref().is_some_and(|partition| partition.isr == [broker]);
@@ -80,7 +86,13 @@ impl Ghost {
         let how = if election == Election::Unclean { "unclean election: " } else { "" };
         let leader = state.leader.map_or("none".to_owned(), |leader| leader.to_string());
         let isr: Vec<i32> = state.isr.iter().map(|member| member.0).collect();
-        let what = format!("{how}{id}: leader {leader}, epoch {}, isr {isr:?}", state.leader_epoch);
+        let mut what = format!("{how}{id}: leader {leader}, epoch {}, isr {isr:?}", state.leader_epoch);
+        for (word, members) in [("elr", &state.elr), ("last known leader", &state.last_known_elr)] {
+            if !members.is_empty() {
+                let members: Vec<i32> = members.iter().map(|member| member.0).collect();
+                what.push_str(&format!(", {word} {members:?}"));
+            }
+        }
         self.tell(event, Some(index), what);
         step.partition = Some(PartitionStep { log: index, before, last_leader, election });
     }
@@ -107,7 +119,7 @@ impl Ghost {
             // The end of the run stops everybody: what is judged at the end is the state before.
             WorldFact::Stopped { kind: StopKind::End } => {}
             WorldFact::Stopped { kind } => {
-                (host.is_up, host.is_paused) = (false, false);
+                (host.is_up, host.is_paused, host.stance) = (false, false, None);
                 host.was_halted = matches!(kind, StopKind::Halt { .. });
                 if self.controller.is_some_and(|(_, leader)| leader == id) {
                     self.controller = None;

@@ -1,7 +1,8 @@
 //! The parts of the picture that are not logs, and what one event meant for it.
 
 use broker::ids::{BrokerEpoch, LeaderEpoch, NodeId, Offset};
-use broker::trace::{Election, PartitionFact};
+use broker::time::Instant;
+use broker::trace::{Election, PartitionFact, QuorumRole};
 
 use super::super::findings::Responsible;
 use super::super::replica::Loss;
@@ -16,9 +17,26 @@ pub struct Host {
     pub is_paused: bool,
     /// Which boot it is in.
     pub incarnation: u32,
+    /// Its disk was replaced by an empty one.
+    pub has_lost_disk: bool,
+    /// Its place in the metadata quorum, if it lives and has one.
+    pub stance: Option<Stance>,
     /// It ended itself last time.
     pub(super) was_halted: bool,
     pub(super) faults: Vec<Responsible>,
+}
+
+/// A node's place in the metadata quorum, as it says itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stance {
+    /// The epoch that it is in.
+    pub epoch: LeaderEpoch,
+    /// Its role there.
+    pub role: QuorumRole,
+    /// Whom it takes for the leader.
+    pub leader: Option<NodeId>,
+    /// Since when.
+    pub since: Instant,
 }
 
 /// One broker, as the quorum has committed it.
@@ -28,6 +46,8 @@ pub struct Broker {
     pub epoch: BrokerEpoch,
     /// Fenced.
     pub is_fenced: bool,
+    /// On its way out (CTL-3).
+    pub is_shutting_down: bool,
     /// The boot in which it registered.
     pub incarnation: u32,
 }
@@ -83,6 +103,8 @@ pub struct Step {
     pub is_current_leader: bool,
     /// That leader's log differs from what is committed, from this offset on.
     pub conflict: Option<Offset>,
+    /// A node changed its role in the metadata quorum: what it was before, in this boot.
+    pub stance_before: Option<Stance>,
     /// A new leader lacks committed records, or was found to have them all.
     pub took_over: Option<Option<Loss>>,
 }

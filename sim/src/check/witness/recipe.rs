@@ -54,7 +54,15 @@ pub(super) fn of(check: &str) -> Option<&'static [Kind]> {
         "no-duplicates" | "producer-order" => &[Fault, Heal, Return, Change, Append, Ack, Cut, Read],
         "offsets-consistent" => &[Fault, Heal, Return, Change, Append, Ack, Cut, Lost, Overwrite, Read],
         "reads-monotonic" => &[Fault, Heal, Return, Change, Cut, Lost, Read],
-        "quorum-election-safety" | "quorum-log-matching" => &[Fault, Heal, Return, Quorum],
+        "quorum-election-safety"
+        | "quorum-log-matching"
+        | "quorum-commit-durable"
+        | "quorum-commit-on-majority"
+        | "pre-vote-quiet"
+        | "single-active-controller" => &[Fault, Heal, Return, Quorum],
+        "replication-quorum-superset" => &[Fault, Heal, Return, Change, Proposal, Role],
+        "unclean-exclusion" => &[Fault, Heal, Return, Change, Append, Commit, Cut, Lost, Role],
+        "high-watermark-visible" => &[Fault, Heal, Return, Change, Append, Commit, Cut, Lost, Read],
         _ => return None,
     })
 }

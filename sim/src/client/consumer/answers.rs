@@ -37,6 +37,10 @@ impl Consumer {
                     position.failures = 0;
                     // Without an epoch: there is nothing to validate where nothing was read (KIP-320).
                     position.move_to(answer.offset, NO_EPOCH, one.leader_epoch);
+                    if self.config.auto_offset_reset == OffsetReset::Latest {
+                        let partition = self.name(one.partition);
+                        out.history.push(HistoryEvent::EndOffset { partition, offset: answer.offset });
+                    }
                     self.say_positioned(one.partition, reason, out);
                 }
                 answer => self.on_error(one.partition, answer.map_or(NO_ERROR, |a| a.error_code), now),
