@@ -250,7 +250,10 @@ impl Paper {
         leader: Option<LeaderView>,
     ) -> &mut Paper {
         let log = LogId::metadata();
-        self.node(host, Observation::HighWatermark { log, from, to, log_start: 0, log_end: to.max(from), leader })
+        self.node(
+            host,
+            Observation::HighWatermark { log, from, to, log_start: 0, log_end: to.max(from), leader },
+        )
     }
 
     /// The leader of the metadata quorum moves its high watermark; nodes 0 to 2 are the voters.

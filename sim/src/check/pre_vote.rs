@@ -33,7 +33,13 @@ impl PreVoteQuiet {
         Box::new(PreVoteQuiet::default())
     }
 
-    fn said_yes(&mut self, host: HostId, epoch: LeaderEpoch, candidate: NodeId, ghost: &Ghost) -> Option<String> {
+    fn said_yes(
+        &mut self,
+        host: HostId,
+        epoch: LeaderEpoch,
+        candidate: NodeId,
+        ghost: &Ghost,
+    ) -> Option<String> {
         self.tally.evaluations += 1;
         let (in_epoch, hosts) = self.granted.entry(candidate).or_default();
         if *in_epoch != epoch {
@@ -69,7 +75,9 @@ impl Check for PreVoteQuiet {
     fn observe(&mut self, event: &TraceEvent, step: &Step, ghost: &Ghost, found: &mut Findings) {
         let (Fact::Node(observation), Some(host)) = (&event.fact, event.host) else { return };
         let wrong = match observation {
-            Observation::PreVoteGranted { epoch, candidate } => self.said_yes(host, *epoch, *candidate, ghost),
+            Observation::PreVoteGranted { epoch, candidate } => {
+                self.said_yes(host, *epoch, *candidate, ghost)
+            }
             Observation::QuorumRoleChanged { epoch, role: QuorumRole::Candidate, .. } => {
                 self.stands(host, *epoch, step, ghost)
             }
@@ -132,7 +140,10 @@ mod tests {
         paper.node(1, role(4, QuorumRole::Candidate));
         assert_eq!(paper.outcome(NAME), CheckOutcome::Violated);
         let mut paper = asking();
-        paper.node(2, yes(3, 1)).node(1, role(3, QuorumRole::Follower)).node(1, role(3, QuorumRole::Prospective));
+        paper
+            .node(2, yes(3, 1))
+            .node(1, role(3, QuorumRole::Follower))
+            .node(1, role(3, QuorumRole::Prospective));
         paper.node(1, role(4, QuorumRole::Candidate));
         assert_eq!(paper.outcome(NAME), CheckOutcome::Violated);
     }

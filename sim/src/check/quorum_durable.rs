@@ -35,7 +35,8 @@ impl QuorumCommitDurable {
 /// Would this replica still have the newest committed record if its power failed now?
 fn keeps(replica: &Replica, log: &LogGhost) -> bool {
     let border = log.committed.end();
-    let has_it = !replica.chain.is_anchored() || replica.chain.hash_at(border) == log.committed.hash_at(border);
+    let has_it =
+        !replica.chain.is_anchored() || replica.chain.hash_at(border) == log.committed.hash_at(border);
     let is_behind = replica.chain.end() < border;
     !is_behind && has_it && (replica.power.is_none() || replica.flushed >= border)
 }
@@ -49,7 +50,13 @@ fn is_gone(log: &LogGhost, ghost: &Ghost) -> bool {
         && !ghost.controllers().any(|host| log.replica(host).is_some_and(|replica| keeps(replica, log)))
 }
 
-fn wrong(step: &Step, ghost: &Ghost, log: &LogGhost, host: HostId, observation: &Observation) -> Option<&'static str> {
+fn wrong(
+    step: &Step,
+    ghost: &Ghost,
+    log: &LogGhost,
+    host: HostId,
+    observation: &Observation,
+) -> Option<&'static str> {
     match observation {
         Observation::HighWatermark { .. } if step.conflict.is_some() => {
             Some("a leader commits another history than the one that was committed")

@@ -36,7 +36,9 @@ impl Check for QuorumCommitOnMajority {
     }
 
     fn observe(&mut self, event: &TraceEvent, step: &Step, ghost: &Ghost, found: &mut Findings) {
-        let Fact::Node(Observation::HighWatermark { to, leader: Some(view), .. }) = &event.fact else { return };
+        let Fact::Node(Observation::HighWatermark { to, leader: Some(view), .. }) = &event.fact else {
+            return;
+        };
         let (Some(index), Some(host)) = (step.log, event.host) else { return };
         let log = ghost.log(index);
         if !log.id.is_metadata() || !step.is_current_leader {
@@ -60,7 +62,9 @@ impl Check for QuorumCommitOnMajority {
             return;
         }
         let (name, voters) = (ghost.name(host), view.isr.len());
-        let summary = format!("{name} commits the metadata log to {to}, which is durable on {durable} of {voters} voters");
+        let summary = format!(
+            "{name} commits the metadata log to {to}, which is durable on {durable} of {voters} voters"
+        );
         found.violation(Violation::seen_at(event, ghost, Some(index), summary));
     }
 

@@ -52,7 +52,9 @@ impl SingleActive {
         (lasted > self.bound).then(|| {
             let (one, other) = (ghost.name(one), ghost.name(other));
             let (ms, bound) = (lasted.as_millis(), self.bound.as_millis());
-            let what = format!("{one} and {other} are both the active controller for {ms} ms ({bound} ms are allowed)");
+            let what = format!(
+                "{one} and {other} are both the active controller for {ms} ms ({bound} ms are allowed)"
+            );
             (since, what)
         })
     }
@@ -151,7 +153,8 @@ mod tests {
 
     #[test]
     fn a_paused_or_dead_one_does_not_count() {
-        for fact in [WorldFact::Paused, WorldFact::Stopped { kind: StopKind::Halt { reason: String::new() } }] {
+        for fact in [WorldFact::Paused, WorldFact::Stopped { kind: StopKind::Halt { reason: String::new() } }]
+        {
             let mut paper = overlap(1_000);
             paper.world(0, fact).wait(60_000).node(1, active(2, false));
             assert_eq!(paper.outcome(NAME), CheckOutcome::Held);

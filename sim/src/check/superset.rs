@@ -55,10 +55,13 @@ impl QuorumSuperset {
             return None;
         }
         self.tally.evaluations += 1;
-        let counts = |member: &NodeId| leading.committed.contains(member) || leading.proposed.contains(member);
-        let strangers: Vec<i32> = candidates(state).filter(|member| !counts(member)).map(|node| node.0).collect();
-        (!strangers.is_empty())
-            .then(|| format!("the controller commits members {strangers:?}, for whom the leader does not wait"))
+        let counts =
+            |member: &NodeId| leading.committed.contains(member) || leading.proposed.contains(member);
+        let strangers: Vec<i32> =
+            candidates(state).filter(|member| !counts(member)).map(|node| node.0).collect();
+        (!strangers.is_empty()).then(|| {
+            format!("the controller commits members {strangers:?}, for whom the leader does not wait")
+        })
     }
 
     fn moved(&mut self, log: usize, view: &LeaderView, state: Option<&PartitionFact>) -> Option<String> {
@@ -81,7 +84,9 @@ impl QuorumSuperset {
         let is_more = view.maximal_isr.iter().any(|member| !view.isr.contains(member));
         (is_more && !leading.asked).then(|| {
             let (isr, maximal) = (ids(&view.isr), ids(&view.maximal_isr));
-            format!("the leader's maximal isr is {maximal:?} and its isr {isr:?}, though it asked for no other")
+            format!(
+                "the leader's maximal isr is {maximal:?} and its isr {isr:?}, though it asked for no other"
+            )
         })
     }
 }
@@ -140,9 +145,11 @@ impl Check for QuorumSuperset {
             Observation::HighWatermark { leader: Some(view), .. } if step.is_current_leader => {
                 self.moved(index, view, log.partition.as_ref())
             }
-            Observation::MetadataCommitted { .. } => {
-                log.partition.as_ref().filter(|_| step.partition.is_some()).and_then(|now| self.committed(index, now))
-            }
+            Observation::MetadataCommitted { .. } => log
+                .partition
+                .as_ref()
+                .filter(|_| step.partition.is_some())
+                .and_then(|now| self.committed(index, now)),
             _ => None,
         };
         self.tally.examined += 1;

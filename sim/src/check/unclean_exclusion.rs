@@ -107,7 +107,8 @@ impl Check for UncleanExclusion {
                     let state = ghost.log(change.log).partition.iter();
                     let members: Vec<NodeId> =
                         state.flat_map(|state| state.isr.iter().chain(&state.elr).copied()).collect();
-                    let judged = members.into_iter().map(|node| self.judge(change.log, node, Some(change), ghost));
+                    let judged =
+                        members.into_iter().map(|node| self.judge(change.log, node, Some(change), ghost));
                     wrong.extend(judged.flatten().map(|what| (change.log, what)));
                 } else if let MetadataFact::BrokerUnfenced { broker } = fact {
                     let host = ghost.host_of(*broker);

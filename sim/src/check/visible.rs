@@ -69,7 +69,8 @@ impl Check for HighWatermarkVisible {
             return;
         }
         let name = ghost.name(host);
-        let summary = format!("{name} is told that {partition} ends at {end}, after it saw offset {}", seen - 1);
+        let summary =
+            format!("{name} is told that {partition} ends at {end}, after it saw offset {}", seen - 1);
         found.violation(Violation::seen_at(event, ghost, log, summary).with_offsets(end, seen));
     }
 
@@ -93,7 +94,11 @@ mod tests {
     #[test]
     fn ends_that_only_grow_are_accepted() {
         let mut paper = Paper::new();
-        paper.client(CONSUMER, told(2)).poll(0, values(1..4)).client(CONSUMER, told(3)).client(PRODUCER, told(1));
+        paper
+            .client(CONSUMER, told(2))
+            .poll(0, values(1..4))
+            .client(CONSUMER, told(3))
+            .client(PRODUCER, told(1));
         assert_eq!(paper.outcome(NAME), CheckOutcome::Held, "each client for itself");
     }
 
