@@ -1,8 +1,9 @@
 //! Brokers register, send heartbeats, and are fenced when they do not.
 
-use super::elections::{broker_comes, broker_goes};
+use super::elections::{broker_comes, broker_goes, broker_lost};
 use super::sessions::Sessions;
 use super::{Decision, View};
+use crate::defects::Defect;
 use crate::ids::{BrokerEpoch, NodeId, Offset};
 use crate::metadata::{
     BrokerRegistration, BrokerRegistrationChangeRecord, Endpoint, MetadataImage, MetadataRecord,
@@ -44,8 +45,9 @@ pub(super) fn check_broker_epoch(
 /// it had been fenced, and the new one begins fenced with a new broker epoch. The same incarnation only amends its
 /// registration and keeps its epoch.
 ///
-/// Without ELR a clean restart (KIP-966: `previous_broker_epoch` is the stored one) is treated as an unclean one, as in
-/// Kafka: both leave the ISRs, and the last member of an ISR stays in it (CTL-6).
+/// If the old one did not shut down cleanly, the new one may lack the tails of its logs and is eligible to lead nowhere.
+/// It did if the new one found its broker epoch in the clean-shutdown file and sends it (KIP-966). Without ELR there is
+/// no difference: the last member of an ISR stays in it (CTL-6).
 ///
 /// Differs from Kafka: the broker epoch is the offset of the register record itself. In Kafka it is the offset of the
 /// first record of the batch, which is lower if the broker has ISRs to leave. Both rise with every registration.
@@ -71,14 +73,15 @@ pub(super) fn register(
     let id = NodeId(request.broker_id.0);
     let existing = cluster.view.image.broker(id);
     let same = existing.filter(|b| b.incarnation_id == request.incarnation_id);
-    if let (Some(old), None) = (existing, same)
-        && cluster.sessions.is_valid(id, old.broker_epoch, now)
-    {
+    let unnoticed = cluster.view.defects.has(Defect::RegisterWithoutFencing);
+    let replaced = existing.filter(|_| same.is_none() && !unnoticed);
+    if replaced.is_some_and(|old| cluster.sessions.is_valid(id, old.broker_epoch, now)) {
         return refuse(ErrorCode::DuplicateBrokerRegistration);
     }
-    let mut records = match (existing, same) {
-        (Some(_), None) => broker_goes(cluster.view, id),
-        _ => Vec::new(),
+    let mut records = match replaced {
+        Some(old) if old.broker_epoch == request.previous_broker_epoch => broker_goes(cluster.view, id),
+        Some(_) => broker_lost(cluster.view, id),
+        None => Vec::new(),
     };
     let broker_epoch = same.map_or(next_offset + records.len() as i64, |b| b.broker_epoch);
     let mut record = register_record(request, broker_epoch);

@@ -84,12 +84,12 @@ impl Before {
     }
 }
 
-/// How the partition got its leader: a leader that was not in the ISR before is an unclean one.
+/// How the partition got its leader: one that was neither in the ISR nor eligible (KIP-966) before is an unclean one.
 fn election(before: Option<&PartitionRegistration>, after: &PartitionRegistration) -> Election {
     let Some(leader) = after.leader else { return Election::None };
     match before {
         Some(before) if before.leader == Some(leader) => Election::None,
-        Some(before) if !before.isr.contains(&leader) => Election::Unclean,
+        Some(before) if !before.isr.contains(&leader) && !before.elr.contains(&leader) => Election::Unclean,
         _ => Election::Clean,
     }
 }
@@ -113,8 +113,8 @@ fn partition_changed(
             replicas: after.replicas.clone(),
             isr: after.isr.clone(),
             min_isr: topic_settings(image, settings, &topic.name).min_insync_replicas,
-            elr: Vec::new(),
-            last_known_elr: Vec::new(),
+            elr: after.elr.clone(),
+            last_known_elr: after.last_known_elr.clone(),
             adding: after.adding.clone(),
             removing: after.removing.clone(),
             is_recovering: after.leader_recovery_state == LeaderRecoveryState::Recovering,

@@ -14,6 +14,7 @@
 //! | `sessions` | when each broker was heard of last; soft state of one term |
 //! | `brokers` | registration, heartbeats, fencing (CTL-2, CTL-3) |
 //! | `elections` | who leads and who is in sync after a change (CTL-5, CTL-6) |
+//! | `elr` | who may lead although it is not in sync (ELR-1..5) |
 //! | `elect_leaders` | an operator wants other leaders (KIP-460) |
 //! | `alter_partition` | a leader asks for another ISR (CTL-4) |
 //! | `reassignment` | other replicas for a partition (CTL-7) |
@@ -23,13 +24,14 @@
 //! | `facts` | what a committed record means |
 //! | `refusals` | NOT_CONTROLLER, in each answer's own field |
 //!
-//! Not here yet: eligible leader replicas (ELR), changing configs.
+//! Not here yet: changing configs.
 
 mod alter_partition;
 mod brokers;
 mod deferred;
 mod elect_leaders;
 mod elections;
+mod elr;
 mod facts;
 mod features;
 mod placement;

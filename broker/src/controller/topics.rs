@@ -184,6 +184,8 @@ impl NewTopic {
                 leader_recovery_state: LeaderRecoveryState::Recovered,
                 adding: Vec::new(),
                 removing: Vec::new(),
+                elr: Vec::new(),
+                last_known_elr: Vec::new(),
             };
             records.push(record.into());
         }

@@ -282,6 +282,8 @@ mod tests {
             leader_recovery_state: LeaderRecoveryState::Recovered,
             adding: vec![],
             removing: vec![],
+            elr: vec![],
+            last_known_elr: vec![],
         }
         .into()
     }

@@ -13,8 +13,8 @@
 //! | [`MetadataDelta`] | what changed |
 //! | [`FEATURES`] | the features whose levels a cluster agrees on |
 //!
-//! Records and the version in which they are written: RegisterBroker 3, UnregisterBroker 0, Topic 0, Partition 0,
-//! Config 0, PartitionChange 0, RemoveTopic 0, FeatureLevel 0, ProducerIds 0, BrokerRegistrationChange 2, NoOp 0.
+//! Records and the version in which they are written: RegisterBroker 3, UnregisterBroker 0, Topic 0, Partition 2,
+//! Config 0, PartitionChange 2, RemoveTopic 0, FeatureLevel 0, ProducerIds 0, BrokerRegistrationChange 2, NoOp 0.
 
 mod broker_records;
 mod codec;

@@ -82,11 +82,11 @@ records! {
     /// A topic exists.
     Topic(TopicRecord) = 2, 0;
     /// A partition exists.
-    Partition(PartitionRecord) = 3, 0;
+    Partition(PartitionRecord) = 3, 2;
     /// A config value was set or taken away.
     Config(ConfigRecord) = 4, 0;
     /// A partition changed.
-    PartitionChange(PartitionChangeRecord) = 5, 0;
+    PartitionChange(PartitionChangeRecord) = 5, 2;
     /// A topic and its partitions are gone.
     RemoveTopic(RemoveTopicRecord) = 9, 0;
     /// A feature's finalized level.
@@ -138,6 +138,8 @@ mod tests {
                 leader_recovery_state: LeaderRecoveryState::Recovering,
                 adding: vec![],
                 removing: vec![],
+                elr: vec![NodeId(1)],
+                last_known_elr: vec![NodeId(2)],
             }
             .into(),
             ConfigRecord::topic("orders", "min.insync.replicas", Some("2")).into(),
@@ -150,6 +152,8 @@ mod tests {
                 removing: Some(vec![]),
                 adding: Some(vec![NodeId(3)]),
                 leader_recovery_state: Some(LeaderRecoveryState::Recovered),
+                elr: Some(vec![]),
+                last_known_elr: Some(vec![NodeId(1)]),
                 ..PartitionChangeRecord::new(topic_id, 1)
             }
             .into(),
@@ -192,7 +196,7 @@ mod tests {
             leader: Some(Some(NodeId(2))),
             ..PartitionChangeRecord::new(Uuid::from_u128(1), 0)
         };
-        let mut expected = vec![1u8, 5, 0, 0, 0, 0, 0];
+        let mut expected = vec![1u8, 5, 2, 0, 0, 0, 0];
         expected.extend([0; 15]);
         expected.push(1); // the topic id ends
         expected.extend([2, 0, 5, 2, 0, 0, 0, 2, 1, 4, 0, 0, 0, 2]); // two tags: ISR, leader

@@ -123,6 +123,10 @@ pub struct PartitionRegistration {
     pub adding: Vec<NodeId>,
     /// Replicas that a reassignment under way removes (KIP-455).
     pub removing: Vec<NodeId>,
+    /// Eligible leader replicas: not in sync, but they have everything that was acknowledged (KIP-966).
+    pub elr: Vec<NodeId>,
+    /// The last leader, while ISR and leader are missing (KIP-966).
+    pub last_known_elr: Vec<NodeId>,
 }
 
 impl PartitionRegistration {
@@ -137,6 +141,8 @@ impl PartitionRegistration {
             leader_recovery_state: record.leader_recovery_state,
             adding: record.adding.clone(),
             removing: record.removing.clone(),
+            elr: record.elr.clone(),
+            last_known_elr: record.last_known_elr.clone(),
         }
     }
 
@@ -167,6 +173,12 @@ impl PartitionRegistration {
         if let Some(state) = change.leader_recovery_state {
             self.leader_recovery_state = state;
         }
+        if let Some(elr) = &change.elr {
+            self.elr.clone_from(elr);
+        }
+        if let Some(last_known) = &change.last_known_elr {
+            self.last_known_elr.clone_from(last_known);
+        }
         self.partition_epoch += 1;
     }
 }
@@ -187,6 +199,8 @@ mod tests {
             leader_recovery_state: LeaderRecoveryState::Recovered,
             adding: vec![],
             removing: vec![],
+            elr: vec![],
+            last_known_elr: vec![],
         })
     }
 

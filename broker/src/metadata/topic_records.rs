@@ -24,6 +24,10 @@ fn recovery_state(r: &mut Reader) -> Result<LeaderRecoveryState, RecordError> {
     LeaderRecoveryState::of_code(r.i8()?).ok_or(RecordError::Malformed("leader recovery state out of range"))
 }
 
+fn optional_nodes(tags: &Tags, tag: u32) -> Result<Option<Vec<NodeId>>, RecordError> {
+    untag(tags, tag, |r| r.nullable_array(Reader::node)).map(Option::flatten)
+}
+
 /// Kafka's `TopicRecord`, version 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicRecord {
@@ -47,7 +51,8 @@ impl TopicRecord {
     }
 }
 
-/// Kafka's `PartitionRecord`, version 0: before log directories (KIP-858) and ELR (KIP-966), which do not exist here.
+/// Kafka's `PartitionRecord`, version 2. Log directories (KIP-858) do not exist here: the list is empty, which Kafka reads
+/// as "not assigned yet".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionRecord {
     /// The partition's number.
@@ -70,6 +75,10 @@ pub struct PartitionRecord {
     pub adding: Vec<NodeId>,
     /// Replicas that a reassignment removes.
     pub removing: Vec<NodeId>,
+    /// Eligible leader replicas (KIP-966).
+    pub elr: Vec<NodeId>,
+    /// The last known leader, while there is none (KIP-966).
+    pub last_known_elr: Vec<NodeId>,
 }
 
 impl PartitionRecord {
@@ -83,9 +92,15 @@ impl PartitionRecord {
         w.i32(leader_code(self.leader));
         w.i32(self.leader_epoch);
         w.i32(self.partition_epoch);
+        w.uuids(&[]);
         let mut tags = Tags::new();
         if self.leader_recovery_state != LeaderRecoveryState::Recovered {
             tags.insert(0, tagged(|w| w.i8(self.leader_recovery_state.code())));
+        }
+        for (tag, list) in [(1, &self.elr), (2, &self.last_known_elr)] {
+            if !list.is_empty() {
+                tags.insert(tag, tagged(|w| w.nodes(list)));
+            }
         }
         w.tags(&tags);
     }
@@ -95,6 +110,7 @@ impl PartitionRecord {
         let (replicas, isr) = (r.array(Reader::node)?, r.array(Reader::node)?);
         let (removing, adding) = (r.array(Reader::node)?, r.array(Reader::node)?);
         let (leader, leader_epoch, partition_epoch) = (leader_of_code(r.i32()?)?, r.i32()?, r.i32()?);
+        r.array(Reader::uuid)?;
         let tags = r.tags()?;
         Ok(PartitionRecord {
             partition,
@@ -107,11 +123,13 @@ impl PartitionRecord {
             leader_recovery_state: untag(&tags, 0, recovery_state)?.unwrap_or(LeaderRecoveryState::Recovered),
             adding,
             removing,
+            elr: optional_nodes(&tags, 1)?.unwrap_or_default(),
+            last_known_elr: optional_nodes(&tags, 2)?.unwrap_or_default(),
         })
     }
 }
 
-/// Kafka's `PartitionChangeRecord`, version 0. `None` means: as before.
+/// Kafka's `PartitionChangeRecord`, version 2. `None` means: as before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionChangeRecord {
     /// The partition's number.
@@ -130,6 +148,10 @@ pub struct PartitionChangeRecord {
     pub adding: Option<Vec<NodeId>>,
     /// The new recovery state.
     pub leader_recovery_state: Option<LeaderRecoveryState>,
+    /// The new eligible leader replicas (KIP-966).
+    pub elr: Option<Vec<NodeId>>,
+    /// The new last known leader (KIP-966).
+    pub last_known_elr: Option<Vec<NodeId>>,
 }
 
 impl PartitionChangeRecord {
@@ -144,6 +166,8 @@ impl PartitionChangeRecord {
             removing: None,
             adding: None,
             leader_recovery_state: None,
+            elr: None,
+            last_known_elr: None,
         }
     }
 
@@ -156,7 +180,14 @@ impl PartitionChangeRecord {
         w.i32(self.partition);
         w.uuid(self.topic_id);
         let mut tags = Tags::new();
-        let lists = [(0, &self.isr), (2, &self.replicas), (3, &self.removing), (4, &self.adding)];
+        let lists = [
+            (0, &self.isr),
+            (2, &self.replicas),
+            (3, &self.removing),
+            (4, &self.adding),
+            (6, &self.elr),
+            (7, &self.last_known_elr),
+        ];
         for (tag, list) in lists {
             if let Some(list) = list {
                 tags.insert(tag, tagged(|w| w.nodes(list)));
@@ -174,16 +205,17 @@ impl PartitionChangeRecord {
     pub(super) fn read(r: &mut Reader) -> Result<Self, RecordError> {
         let (partition, topic_id) = (r.i32()?, r.uuid()?);
         let tags = r.tags()?;
-        let list = |tag| untag(&tags, tag, |r| r.nullable_array(Reader::node)).map(Option::flatten);
         Ok(PartitionChangeRecord {
             partition,
             topic_id,
-            isr: list(0)?,
+            isr: optional_nodes(&tags, 0)?,
             leader: untag(&tags, 1, |r| leader_of_code(r.i32()?))?,
-            replicas: list(2)?,
-            removing: list(3)?,
-            adding: list(4)?,
+            replicas: optional_nodes(&tags, 2)?,
+            removing: optional_nodes(&tags, 3)?,
+            adding: optional_nodes(&tags, 4)?,
             leader_recovery_state: untag(&tags, 5, recovery_state)?,
+            elr: optional_nodes(&tags, 6)?,
+            last_known_elr: optional_nodes(&tags, 7)?,
         })
     }
 }

@@ -117,6 +117,8 @@ impl Model {
             leader_recovery_state: LeaderRecoveryState::Recovered,
             adding: Vec::new(),
             removing: Vec::new(),
+            elr: Vec::new(),
+            last_known_elr: Vec::new(),
         }));
         model
     }

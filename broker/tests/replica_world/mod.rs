@@ -252,6 +252,8 @@ impl World {
             leader_recovery_state: LeaderRecoveryState::Recovered,
             adding: Vec::new(),
             removing: Vec::new(),
+            elr: Vec::new(),
+            last_known_elr: Vec::new(),
         };
         partitions.insert(number, registration);
         delta.changed_partitions.insert((id, number));
