@@ -5,8 +5,10 @@
 //! is a record appended, `fact` a committed record's meaning, `reply #n` the answer to the n-th request.
 
 use broker::config::BrokerConfig;
+use broker::defects::{Defect, DefectSet};
 use broker::ids::{NodeId, Uuid};
 use broker::metadata::FEATURES;
+use broker::metadata::{ELIGIBLE_LEADER_REPLICAS, find_feature};
 use broker::time::Duration;
 use broker::wire::StrBytes;
 use broker::wire::messages::alter_partition_request::{BrokerState, PartitionData, TopicData};
@@ -208,14 +210,20 @@ fn elect_leaders(c: &Command<'_>) -> ElectLeadersRequest {
 }
 
 fn start(c: &Command<'_>) -> World {
-    let mut settings = BrokerConfig::default();
+    let (mut settings, mut features, mut defects) = (BrokerConfig::default(), Vec::new(), Vec::new());
     // No-op records would fill the stories; the one story about them asks for them.
     settings.set("metadata.max.idle.interval.ms", "3600000").unwrap();
     for (name, value) in c.values() {
-        assert!(settings.set(name, value).unwrap(), "{name} is not a setting");
+        if find_feature(name).is_some() {
+            features.push((name.to_string(), value.parse().unwrap()));
+        } else if name == "defects" {
+            defects.extend(value.split(',').map(|id| Defect::find(id).unwrap()));
+        } else {
+            assert!(settings.set(name, value).unwrap(), "{name} is not a setting");
+        }
     }
     let controllers: Vec<i32> = c.words[1..].iter().filter_map(|w| w.parse().ok()).collect();
-    World::new(&controllers, settings)
+    World::with(&controllers, settings, &features, DefectSet::of(defects))
 }
 
 fn run(c: &Command<'_>, world: &mut World) {
@@ -325,7 +333,7 @@ macro_rules! stories {
 }
 
 stories! {
-    registration,
+    elr, elr_defects, registration,
     sessions,
     failover,
     unclean,
@@ -402,7 +410,8 @@ fn random_step(rng: &mut ChaCha8Rng, world: &mut World, walkers: &mut [Walker]) 
         0 | 1 => {
             walkers[i].incarnation += u128::from(rng.gen_bool(0.8));
             let incarnation = walkers[i].incarnation + 1000 * id as u128;
-            world.ask(active, rng.gen_range(0..5), registering(id, incarnation, "story", -1));
+            let previous = if rng.gen_bool(0.5) { epoch } else { -1 };
+            world.ask(active, 4, registering(id, incarnation, "story", previous));
         }
         2..=8 => {
             let offset = world.current().applied_offset - rng.gen_range(0..3);
@@ -448,10 +457,13 @@ fn random_step(rng: &mut ChaCha8Rng, world: &mut World, walkers: &mut [Walker]) 
 /// What [`World`] checks after every commit holds on random walks as well, and walks get somewhere.
 #[test]
 fn random_walks_keep_the_rules() {
-    let (mut unclean, mut clean, mut leaderless) = (0, 0, 0);
+    let (mut unclean, mut clean, mut leaderless, mut eligible, mut empty) = (0, 0, 0, 0, 0);
     for seed in 0..150 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut world = World::new(&[101, 102, 103], BrokerConfig::default());
+        let min_isr = rng.gen_range(1..3);
+        let settings = BrokerConfig { min_insync_replicas: min_isr, ..BrokerConfig::default() };
+        let features = [(ELIGIBLE_LEADER_REPLICAS.to_string(), i16::from(seed % 2 == 1))];
+        let mut world = World::with(&[101, 102, 103], settings, &features, DefectSet::none());
         let mut walkers = [Walker::default(); 4];
         world.elect(101, true);
         for _ in 0..300 {
@@ -460,11 +472,14 @@ fn random_walks_keep_the_rules() {
                 unclean += usize::from(line.contains("election=Unclean"));
                 clean += usize::from(line.contains("election=Clean"));
                 leaderless += usize::from(line.starts_with("fact") && line.contains("leader=none"));
+                eligible += usize::from(line.starts_with("fact") && line.contains("elr="));
+                empty += usize::from(line.starts_with("fact") && line.contains("isr=[] "));
             }
         }
         world.commit();
     }
     assert!(unclean > 50 && clean > 500 && leaderless > 50, "{unclean} {clean} {leaderless}");
+    assert!(eligible > 50 && empty > 20, "{eligible} {empty}");
 }
 
 /// Two walks with the same choices write the same log.

@@ -8,14 +8,13 @@
 use super::View;
 use crate::defects::Defect;
 use crate::ids::NodeId;
-use crate::metadata::{MetadataRecord, PartitionChangeRecord, PartitionRegistration};
-
-/// The feature that turns eligible leader replicas on (KIP-1022).
-const FEATURE: &str = "eligible.leader.replicas.version";
+use crate::metadata::{
+    ELIGIBLE_LEADER_REPLICAS, MetadataRecord, PartitionChangeRecord, PartitionRegistration,
+};
 
 /// Are eligible leader replicas kept? Without them the last member of an ISR stays in it, whatever befalls it (R10).
 pub(super) fn is_enabled(view: View<'_>) -> bool {
-    let level = view.image.features.get(FEATURE).copied().unwrap_or(0);
+    let level = view.image.features.get(ELIGIBLE_LEADER_REPLICAS).copied().unwrap_or(0);
     level >= 1 && !view.defects.has(Defect::LastReplicaStanding)
 }
 

@@ -84,12 +84,14 @@ impl Before {
     }
 }
 
-/// How the partition got its leader: one that was neither in the ISR nor eligible (KIP-966) before is an unclean one.
+/// How the partition got its leader: one that was neither in the ISR nor eligible (KIP-966) before is an unclean one, and so is one that has to
+/// recover: the last known leader.
 fn election(before: Option<&PartitionRegistration>, after: &PartitionRegistration) -> Election {
     let Some(leader) = after.leader else { return Election::None };
     match before {
         Some(before) if before.leader == Some(leader) => Election::None,
         Some(before) if !before.isr.contains(&leader) && !before.elr.contains(&leader) => Election::Unclean,
+        Some(before) if before.leader_recovery_state != after.leader_recovery_state => Election::Unclean,
         _ => Election::Clean,
     }
 }
