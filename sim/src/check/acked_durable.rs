@@ -65,7 +65,7 @@ impl AckedDurable {
         let log = ghost.log_of(partition).map(|log| ghost.log(log));
         let what = format!("offsets {base}..{end} of {partition} are acknowledged");
         let ack = EvidenceStep::new(event.event, event.at, event.host, what);
-        let hash = log.and_then(|log| identity(log, end, acks));
+        let hash = log.and_then(|log| identity(ghost, log, end, acks));
         let run = Run { end, hash, is_promised: acks == Acks::All, ack };
         if acks == Acks::All {
             self.tally.examined += n as u64;
@@ -149,16 +149,21 @@ fn last_word(log: &LogGhost, ghost: &Ghost) -> Option<NodeId> {
 }
 
 /// The content that was acknowledged: what is committed at this offset, or what a replica holds that calls it committed
-/// (a stale leader may acknowledge too, and its ISR keeps that promise). For `acks=1`: what the leader holds.
-fn identity(log: &LogGhost, end: Offset, acks: Acks) -> Option<u64> {
+/// (a stale leader may acknowledge too, and its ISR keeps that promise). For `acks=1`: what the leader holds, and only
+/// if it holds nothing there (the answer of an earlier leader came late), what anybody holds.
+fn identity(ghost: &Ghost, log: &LogGhost, end: Offset, acks: Acks) -> Option<u64> {
     if log.committed.end() >= end {
         return log.committed.hash_at(end);
     }
     let replicas = || log.replicas.iter().flatten().filter(|replica| replica.chain.is_anchored());
     let committed = replicas().filter(|replica| replica.high_watermark >= end);
     let found = committed.filter_map(|replica| replica.chain.hash_at(end)).next();
-    let anywhere = || replicas().filter_map(|replica| replica.chain.hash_at(end)).next();
-    found.or_else(|| if acks == Acks::Leader { anywhere() } else { None })
+    if found.is_some() || acks != Acks::Leader {
+        return found;
+    }
+    let leader = log.last_leader.and_then(|node| ghost.host_of(node)).and_then(|host| log.replica(host));
+    let leaders = leader.filter(|replica| replica.chain.is_anchored());
+    leaders.into_iter().chain(replicas()).find_map(|replica| replica.chain.hash_at(end))
 }
 
 impl Check for AckedDurable {
@@ -266,6 +271,18 @@ mod tests {
         let mut paper = Paper::started(config());
         paper.write(0, &[1, 2], batch(0, 2, 0, 1)).commit(0, 0, 0, 2).ack(2, values(3..5));
         assert_eq!(paper.verdict(NAME).count, 2);
+    }
+
+    #[test]
+    fn under_acks_1_each_record_is_lost_once_whatever_the_old_leader_holds() {
+        let mut paper = Paper::started(config());
+        // Broker 0 acknowledges alone and dies; broker 1 acknowledges others at the same offsets, and keeps them.
+        paper.write(0, &[], batch(0, 2, 0, 1)).ack_as(Acks::Leader, 0, values(1..3));
+        paper.crash(0, CrashMode::Process).elect(Some(1), 1, &[1, 2]).lead(1, 1, 0);
+        paper.write(1, &[2], batch(0, 2, 1, 2)).ack_as(Acks::Leader, 0, values(3..5));
+        let result = paper.verdict(NAME);
+        assert_eq!(result.result, CheckOutcome::PermittedLoss);
+        assert_eq!(result.permitted.iter().map(|loss| loss.records).sum::<u64>(), 2);
     }
 
     #[test]
