@@ -66,4 +66,6 @@ stories! {
     offsets,
     restart,
     defects,
+    defects_follower,
+    defects_leader,
 }

@@ -126,6 +126,7 @@ impl PartitionLog {
             high_watermark: self.high_watermark,
             batches: self.batch_facts().collect(),
         });
+        self.state_producers(out);
     }
 }
 
@@ -279,6 +280,7 @@ mod tests {
     use super::super::fixture::*;
     use super::super::{MemoryDisk, write_offset_checkpoint};
     use super::*;
+    use crate::trace::ProducerFact;
 
     const SEGMENT: &str = "orders-0/00000000000000000000.log";
 
@@ -299,7 +301,9 @@ mod tests {
         let mut log = Fixture::new(LogSettings::default());
         assert_eq!(log.facts(), [Observation::LogCreated { log: log_id() }]);
         log.reopen(hints(false, 0, 0)).unwrap();
-        assert!(matches!(&log.facts()[..], [Observation::LogOpened { batches, .. }] if batches.is_empty()));
+        assert!(matches!(&log.facts()[..],
+            [Observation::LogOpened { batches, .. }, Observation::ProducerStates { states, .. }]
+                if batches.is_empty() && states.is_empty()));
     }
 
     #[test]
@@ -317,7 +321,9 @@ mod tests {
             high_watermark: 2,
             batches: facts,
         };
-        assert_eq!(log.facts(), [opened]);
+        let producer = ProducerFact { producer_id: 1, producer_epoch: 0, last_sequence: 2, last_offset: 2 };
+        let producers = Observation::ProducerStates { log: log_id(), log_end: 3, states: vec![producer] };
+        assert_eq!(log.facts(), [opened, producers]);
     }
 
     #[test]

@@ -6,11 +6,12 @@ use super::leader_epochs::{EpochEnd, LeaderEpochCache};
 use super::producers::ProducerStates;
 use super::segment::Segment;
 use super::start::{StartState, start_path};
+use crate::defects::DefectSet;
 use crate::ids::*;
 use crate::io::{Disk, DiskError};
 use crate::rpc::Outbox;
 use crate::time::{Duration, Instant};
-use crate::trace::{BatchFact, LeaderView, Observation};
+use crate::trace::{BatchFact, LeaderView, Observation, ProducerFact};
 
 /// The settings of one log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct LogSettings {
     pub producer_id_expiration: Duration,
     /// `message.timestamp.type` is `LogAppendTime`.
     pub log_append_time: bool,
+    /// Historic bugs that are present.
+    pub defects: DefectSet,
 }
 
 impl Default for LogSettings {
@@ -35,6 +38,7 @@ impl Default for LogSettings {
             flush_messages: i64::MAX,
             producer_id_expiration: Duration::from_secs(86_400),
             log_append_time: false,
+            defects: DefectSet::none(),
         }
     }
 }
@@ -214,6 +218,22 @@ impl PartitionLog {
         }
         let from = std::mem::replace(&mut self.high_watermark, to);
         out.fact(Observation::HighWatermark { log: self.id.clone(), from, to, log_start, log_end, leader });
+    }
+
+    /// States what the log says of its producers, so that an observer can compare it with the log's batches (IDM-4, D-3).
+    /// The metadata log has none.
+    pub fn state_producers(&self, out: &mut Outbox) {
+        if self.id.is_metadata() {
+            return;
+        }
+        let states = self.producers.iter().map(|(producer_id, state)| ProducerFact {
+            producer_id,
+            producer_epoch: state.epoch,
+            last_sequence: state.last_sequence(),
+            last_offset: state.last_offset(),
+        });
+        let (log, log_end, states) = (self.id.clone(), self.log_end_offset(), states.collect());
+        out.fact(Observation::ProducerStates { log, log_end, states });
     }
 
     /// Removes the log and everything that belongs to it. Errors: the disk's; the log is unusable either way.

@@ -40,6 +40,11 @@ impl ProducerState {
         self.batches.back().map_or(-1, |batch| batch.last_sequence)
     }
 
+    /// The offset of its last record.
+    pub fn last_offset(&self) -> Offset {
+        self.batches.back().map_or(-1, |batch| batch.last_offset)
+    }
+
     fn last_timestamp(&self) -> i64 {
         self.batches.back().map_or(-1, |batch| batch.timestamp)
     }

@@ -13,6 +13,7 @@ use super::partition_log::PartitionLog;
 use super::producers::ProducerStates;
 use super::segment::{Segment, SegmentName};
 use super::start::StartState;
+use crate::defects::Defect;
 use crate::ids::*;
 use crate::io::Disk;
 use crate::rpc::Outbox;
@@ -41,6 +42,8 @@ impl PartitionLog {
             let cut = self.cut_segments(to, disk);
             self.settle_cut(from, reason, out);
             cut?;
+        } else if self.settings.defects.has(Defect::EpochsKeptOnEmptyTruncate) {
+            return Ok(());
         }
         if self.epochs.truncate_from_end(self.log_end_offset()) {
             let epochs = self.epochs.clone();
@@ -67,6 +70,7 @@ impl PartitionLog {
         self.sync.lower(to);
         self.rebuild_producers();
         out.fact(Observation::Truncated { log: self.id.clone(), from, to, reason });
+        self.state_producers(out);
         self.set_high_watermark(self.high_watermark.min(to), None, out);
     }
 
@@ -124,6 +128,7 @@ impl PartitionLog {
         self.producers = ProducerStates::default();
         self.epochs = LeaderEpochCache::default();
         out.fact(Observation::Truncated { log: self.id.clone(), from, to: offset, reason });
+        self.state_producers(out);
         self.set_high_watermark(offset, None, out);
         let epochs = self.epochs.clone();
         Ok(self.write_epochs(&epochs, disk)?)
@@ -135,6 +140,8 @@ mod tests {
     use super::super::LogSettings;
     use super::super::fixture::*;
     use super::*;
+    use crate::defects::DefectSet;
+    use crate::trace::ProducerFact;
 
     fn log() -> Fixture {
         let segment_bytes = 2 * batch(1, 1).len() as i32;
@@ -162,7 +169,9 @@ mod tests {
         };
         let lowered =
             Observation::HighWatermark { log: id, from: 5, to: 3, log_start: 0, log_end: 3, leader: None };
-        assert_eq!(log.facts(), [cut, lowered]);
+        let producer = ProducerFact { producer_id: 3, producer_epoch: 0, last_sequence: 2, last_offset: 2 };
+        let producers = Observation::ProducerStates { log: log_id(), log_end: 3, states: vec![producer] };
+        assert_eq!(log.facts(), [cut, producers, lowered]);
     }
 
     #[test]
@@ -177,6 +186,16 @@ mod tests {
         assert_eq!(log.facts(), []);
         let file = log.disk.read_file("orders-0/leader-epoch-checkpoint").unwrap().unwrap();
         assert_eq!(file, "0\n1\n1 0\n");
+    }
+
+    #[test]
+    fn r14_keeps_the_epoch_of_a_leader_that_never_appended() {
+        let defects = DefectSet::of([Defect::EpochsKeptOnEmptyTruncate]);
+        let mut log = Fixture::new(LogSettings { defects, ..Default::default() });
+        log.append_epochs(&[1, 1]);
+        log.log.assign_epoch(5, 2, &mut log.disk).unwrap();
+        log.truncate(2);
+        assert_eq!(log.log.latest_epoch(), Some(5));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use kafka_protocol::protocol::Encodable;
 
 use super::RaftError;
 use super::timing::MAX_FETCH_SIZE_BYTES;
+use crate::defects::DefectSet;
 use crate::ids::{LeaderEpoch, LogId, NodeId, Offset};
 use crate::io::{Disk, DiskError, SyncToken};
 use crate::log::{AppendError, BatchBuilder, LogError, LogSettings, PartitionLog, RecoveryHints, batches};
@@ -51,6 +52,7 @@ impl MetadataLog {
             flush_messages: i64::MAX,
             producer_id_expiration: Duration::from_secs(86_400),
             log_append_time: false,
+            defects: DefectSet::none(),
         };
         let hints = RecoveryHints { clean_shutdown: false, recovery_point: 0, high_watermark: 0 };
         let log = PartitionLog::open(LogId::metadata(), settings, hints, now, disk, out)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::defects::{Defect, DefectSet};
 use crate::ids::{BrokerEpoch, NodeId, TopicId};
 use crate::io::Listener;
 use crate::replica::PartitionKey;
@@ -21,6 +22,8 @@ const RETRY_BACKOFF: Duration = Duration::from_millis(50);
 /// applied it, so the same is asked again (REP-9).
 #[derive(Debug, Default)]
 pub struct AlterPartitions {
+    /// The R23 defect: an answer is taken for one to whatever is asked at present.
+    takes_any_answer: bool,
     waiting: BTreeMap<PartitionKey, IsrProposal>,
     in_flight: Option<InFlight>,
     calls: u64,
@@ -38,6 +41,11 @@ struct InFlight {
 pub type Answered = (PartitionKey, u64, IsrAnswer);
 
 impl AlterPartitions {
+    /// Nothing is proposed yet.
+    pub fn new(defects: &DefectSet) -> Self {
+        AlterPartitions { takes_any_answer: defects.has(Defect::UnmatchedIsrAnswer), ..Self::default() }
+    }
+
     /// Takes a proposal; it replaces an older one of the same partition.
     pub fn submit(&mut self, key: PartitionKey, proposal: IsrProposal) {
         self.waiting.insert(key, proposal);
@@ -116,10 +124,11 @@ impl AlterPartitions {
 
     /// The answer to call `id`. Proposals without an answer of their own stay and are asked again after a pause.
     pub fn answered(&mut self, id: u64, result: CallResult, now: Instant) -> Vec<Answered> {
-        if self.in_flight.as_ref().is_none_or(|call| call.id != id) {
-            return Vec::new();
-        }
-        let Some(call) = self.in_flight.take() else { return Vec::new() };
+        let call = match self.in_flight.take_if(|call| call.id == id) {
+            Some(call) => call,
+            None if self.takes_any_answer => InFlight { id, sent: Vec::new() },
+            None => return Vec::new(),
+        };
         let answer = match result {
             Ok(Response::AlterPartition(answer)) if answer.error_code == 0 => answer,
             _ => {
@@ -128,6 +137,10 @@ impl AlterPartitions {
             }
         };
         let mut answers = answers_by_partition(&answer);
+        if self.takes_any_answer {
+            let asked = self.waiting.iter().map(|(key, proposal)| (*key, proposal.number));
+            return asked.filter_map(|(key, number)| Some((key, number, answers.remove(&key)?))).collect();
+        }
         let answered: Vec<Answered> = call
             .sent
             .iter()
@@ -159,4 +172,54 @@ fn answers_by_partition(answer: &AlterPartitionResponse) -> BTreeMap<(TopicId, i
         }
     }
     answers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Uuid;
+    use crate::wire::messages::alter_partition_response as answers;
+
+    const KEY: PartitionKey = (Uuid::from_u128(7), 0);
+
+    fn proposal(number: u64, isr: &[i32]) -> IsrProposal {
+        let isr = isr.iter().map(|id| (NodeId(*id), 100)).collect();
+        IsrProposal { number, leader_epoch: 3, partition_epoch: 5, isr }
+    }
+
+    fn granted(isr: &[i32]) -> CallResult {
+        let data = answers::PartitionData::default()
+            .with_leader_epoch(3)
+            .with_partition_epoch(6)
+            .with_isr(isr.iter().map(|id| (*id).into()).collect());
+        let topic = answers::TopicData::default().with_topic_id(KEY.0).with_partitions(vec![data]);
+        Ok(AlterPartitionResponse::default().with_topics(vec![topic]).into())
+    }
+
+    /// Proposal 1 goes to a controller that is no longer active when it answers; by then proposal 2 is asked. What is
+    /// made of that answer.
+    fn late_answer(defects: &DefectSet) -> Vec<Answered> {
+        let mut alter = AlterPartitions::new(defects);
+        let mut out = Outbox::default();
+        for (controller, proposal) in [(9, proposal(1, &[1, 2])), (8, proposal(2, &[1, 2, 3]))] {
+            alter.set_controller(Some(NodeId(controller)));
+            alter.submit(KEY, proposal);
+            assert_eq!(alter.send(NodeId(1), 100, Duration::from_secs(30), Instant::ZERO, &mut out), None);
+        }
+        assert_eq!(out.list.len(), 2, "both were asked");
+        alter.answered(1, granted(&[1, 2]), Instant::ZERO)
+    }
+
+    #[test]
+    fn an_answer_to_what_is_not_asked_any_more_says_nothing() {
+        assert_eq!(late_answer(&DefectSet::none()), []);
+    }
+
+    #[test]
+    fn r23_takes_it_for_the_answer_to_the_next_proposal() {
+        let defects = DefectSet::of([Defect::UnmatchedIsrAnswer]);
+        let taken = late_answer(&defects);
+        assert_eq!(taken.len(), 1);
+        assert_eq!((taken[0].0, taken[0].1, &taken[0].2.isr[..]), (KEY, 2, &[NodeId(1), NodeId(2)][..]));
+    }
 }

@@ -1,6 +1,6 @@
 //! Metadata changes carried out on the partitions of this broker (REP-1, REP-2).
 
-use crate::ids::{LogId, TopicPartition};
+use crate::ids::{LeaderEpoch, LogId, NO_EPOCH, NodeId, TopicPartition};
 use crate::io::Disk;
 use crate::log::{LogError, PartitionLog, RecoveryHints};
 use crate::metadata::{MetadataDelta, MetadataImage, PartitionRegistration, TopicImage};
@@ -9,6 +9,7 @@ use crate::replica::manager::{Event, ReplicaManager, log_settings, topic_config}
 use crate::replica::partition::Partition;
 use crate::rpc::Outbox;
 use crate::time::Instant;
+use crate::trace::Observation;
 
 impl ReplicaManager {
     /// Carries out what changed in the metadata: `image` is the state after `delta`.
@@ -117,7 +118,7 @@ impl ReplicaManager {
         out: &mut Outbox,
     ) -> Result<(), LogError> {
         let config = topic_config(&self.config, image.topic_config(&topic.name));
-        let settings = log_settings(&self.config, &config);
+        let settings = log_settings(&self.config, &config, &self.rules.defects);
         let log = match self.found.remove(&key) {
             Some(mut log) => {
                 log.update_settings(settings);
@@ -157,13 +158,8 @@ impl ReplicaManager {
         let after = (partition.leader_epoch(), partition.log.high_watermark());
         let source = partition.leader().filter(|leader| *leader != self.rules.me);
         if after.0 != before.0 {
-            for fetcher in self.fetchers.values_mut() {
-                fetcher.remove(&key);
-            }
-            if let Some(source) = source {
-                self.fetchers.entry(source).or_default().add(key, after.0);
-            }
-            self.retire_idle_fetchers();
+            let log = partition.log.id().clone();
+            self.fetch_from(key, log, after.0, source, out);
             self.events.push((key, Event::Changed));
         }
         if after.1 != before.1 {
@@ -177,21 +173,21 @@ impl ReplicaManager {
         let keys = (topic.id, i32::MIN)..=(topic.id, i32::MAX);
         for (_, partition) in self.partitions.range_mut(keys) {
             partition.configure(&config);
-            partition.log.update_settings(log_settings(&self.config, &config));
+            partition.log.update_settings(log_settings(&self.config, &config, &self.rules.defects));
         }
     }
 
     /// The partition is not here any more: its log goes, and who waits for it is told.
     fn drop_partition(&mut self, key: &PartitionKey, disk: &mut dyn Disk, out: &mut Outbox) {
-        let log = match self.partitions.remove(key) {
-            Some(partition) => Some(partition.log),
-            None => self.found.remove(key),
+        let (log, leader_epoch) = match self.partitions.remove(key) {
+            Some(partition) => {
+                let leader_epoch = partition.leader_epoch();
+                (Some(partition.log), leader_epoch)
+            }
+            None => (self.found.remove(key), NO_EPOCH),
         };
         let Some(log) = log else { return };
-        for fetcher in self.fetchers.values_mut() {
-            fetcher.remove(key);
-        }
-        self.retire_idle_fetchers();
+        self.fetch_from(*key, log.id().clone(), leader_epoch, None, out);
         self.alter.withdraw(key, None);
         self.events.push((*key, Event::Changed));
         if let Err(error) = log.delete(disk, out) {
@@ -199,9 +195,28 @@ impl ReplicaManager {
         }
     }
 
+    /// From now on the partition is fetched from `source` in this epoch, or from nobody (P-17).
+    ///
     /// A conversation about nothing ends; an answer that is still to come is nobody's. A fetcher that got its partition
     /// back in a new epoch goes on: its fetch in flight stays the only one.
-    fn retire_idle_fetchers(&mut self) {
+    fn fetch_from(
+        &mut self,
+        key: PartitionKey,
+        log: LogId,
+        leader_epoch: LeaderEpoch,
+        source: Option<NodeId>,
+        out: &mut Outbox,
+    ) {
+        let mut was_fetched = false;
+        for fetcher in self.fetchers.values_mut() {
+            was_fetched |= fetcher.remove(&key);
+        }
+        if let Some(source) = source {
+            self.fetchers.entry(source).or_default().add(key, leader_epoch);
+        }
         self.fetchers.retain(|_, fetcher| !fetcher.is_empty());
+        if was_fetched || source.is_some() {
+            out.fact(Observation::FetcherChanged { log, leader_epoch, leader: source });
+        }
     }
 }

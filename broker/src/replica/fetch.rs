@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 
+use crate::defects::{Defect, DefectSet};
 use crate::ids::{BrokerEpoch, NO_EPOCH, NodeId, Offset, TopicId};
 use crate::io::Disk;
-use crate::log::LogError;
+use crate::log::{EpochEnd, LogError};
 use crate::metadata::MetadataImage;
 use crate::replica::PartitionKey;
 use crate::replica::manager::{Event, ReplicaManager};
@@ -217,7 +218,10 @@ impl ReplicaManager {
                     Ok(read) => {
                         pass.bytes += read.data.records.as_ref().map_or(0, Bytes::len);
                         pass.is_urgent |= read.is_diverging;
-                        if let (Some((now, out)), Ok(id), false) = (&mut progress, id, read.is_diverging) {
+                        // What a follower has above the place where the histories part is not of this log.
+                        let counts =
+                            !read.is_diverging || self.rules.defects.has(Defect::FetchStateOnDivergence);
+                        if let (Some((now, out)), Ok(id), true) = (&mut progress, id, counts) {
                             let key = (*id, asked.partition);
                             self.note_progress(key, job.reader, asked.fetch_offset, &read, image, *now, out);
                         }
@@ -270,7 +274,7 @@ impl ReplicaManager {
         if !matches!(job.reader, Reader::Consumer { is_read_committed: true, .. }) {
             data.aborted_transactions = None;
         }
-        if let Some(diverging) = divergence(partition, asked)? {
+        if let Some(diverging) = divergence(partition, asked, &self.rules.defects)? {
             data.diverging_epoch = diverging;
             return Ok(Read { data, leader_end, is_diverging: true });
         }
@@ -361,8 +365,7 @@ fn check_reader(
             if !partition.is_leader() {
                 return Err(ErrorCode::NotLeaderOrFollower);
             }
-            // Differs from Kafka: a follower that names no leader epoch is refused; none of ours omits it (R04).
-            if asked.current_leader_epoch == NO_EPOCH || !partition.has_replica(id) {
+            if !partition.has_replica(id) {
                 return Err(ErrorCode::UnknownLeaderEpoch);
             }
             // A request that has no field for the broker epoch is not from a past incarnation for that (KIP-903).
@@ -384,13 +387,27 @@ fn readable_end(partition: &Partition, reader: Reader) -> Offset {
     }
 }
 
-/// Does the reader's history differ from this log (REP-4, KIP-595)? Then where this log ends that epoch.
-fn divergence(partition: &Partition, asked: &FetchPartition) -> Result<Option<EpochEndOffset>, ErrorCode> {
+/// Does the reader's history differ from this log (REP-4, KIP-595)? Then where this log ends that epoch, or the largest
+/// one below it: the reader may hold records of an epoch that never was in this log (KIP-279).
+fn divergence(
+    partition: &Partition,
+    asked: &FetchPartition,
+    defects: &DefectSet,
+) -> Result<Option<EpochEndOffset>, ErrorCode> {
     if asked.last_fetched_epoch == NO_EPOCH {
         return Ok(None);
     }
-    let found = partition.log.end_offset_for_epoch(asked.last_fetched_epoch);
-    let found = found.ok_or(ErrorCode::OffsetOutOfRange)?;
+    let found = if defects.has(Defect::OffsetOnlyDivergence) {
+        EpochEnd { epoch: asked.last_fetched_epoch, end_offset: partition.log.log_end_offset() }
+    } else {
+        let found = partition.log.end_offset_for_epoch(asked.last_fetched_epoch);
+        found.ok_or(ErrorCode::OffsetOutOfRange)?
+    };
+    let found = if defects.has(Defect::NextEpochLookup) {
+        EpochEnd { epoch: asked.last_fetched_epoch, ..found }
+    } else {
+        found
+    };
     if asked.fetch_offset < partition.log.log_start_offset() {
         return Err(ErrorCode::OffsetOutOfRange);
     }

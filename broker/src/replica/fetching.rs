@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::defects::Defect;
 use crate::ids::{NO_EPOCH, NodeId};
 use crate::io::{Disk, Listener};
 use crate::replica::PartitionKey;
@@ -43,11 +44,18 @@ impl ReplicaManager {
             let Some(partition) = self.partitions.get(&key) else { continue };
             let log = &partition.log;
             asked.push((key, log.log_end_offset()));
+            let last_epoch = log.latest_epoch().unwrap_or(NO_EPOCH);
+            // Before KIP-320 and KIP-595 a follower compared histories once, when its leader epoch changed.
+            let (leader_epoch, last_epoch) = match self.rules.defects.has(Defect::UnfencedFetch) {
+                true if fetcher.has_agreed(&key) => (NO_EPOCH, NO_EPOCH),
+                true => (NO_EPOCH, last_epoch),
+                false => (leader_epoch, last_epoch),
+            };
             let entry = FetchPartition::default()
                 .with_partition(key.1)
                 .with_current_leader_epoch(leader_epoch)
                 .with_fetch_offset(log.log_end_offset())
-                .with_last_fetched_epoch(log.latest_epoch().unwrap_or(NO_EPOCH))
+                .with_last_fetched_epoch(last_epoch)
                 .with_log_start_offset(log.log_start_offset())
                 .with_partition_max_bytes(self.config.replica_fetch_max_bytes);
             match topics.last_mut().filter(|topic| topic.topic_id == key.0) {
@@ -78,7 +86,7 @@ impl ReplicaManager {
         });
     }
 
-    /// A leader answered, or did not. What is not an answer to the fetch in flight is passed over.
+    /// A leader answered, or did not. An answer counts if it is to the fetch in flight.
     pub(super) fn fetch_answered(
         &mut self,
         id: u64,
@@ -88,9 +96,8 @@ impl ReplicaManager {
         disk: &mut dyn Disk,
         out: &mut Outbox,
     ) {
-        let Some(requested) = self.fetchers.get_mut(&from).and_then(|fetcher| fetcher.answered(id)) else {
-            return;
-        };
+        let requested =
+            self.fetchers.get_mut(&from).and_then(|fetcher| fetcher.answered(id)).unwrap_or_default();
         let mut requested: BTreeMap<PartitionKey, Requested> =
             requested.into_iter().map(|requested| (requested.key, requested)).collect();
         if let Ok(Response::Fetch(answer)) = result
@@ -119,11 +126,35 @@ impl ReplicaManager {
     ) {
         for topic in &answer.responses {
             for data in &topic.partitions {
-                if let Some(requested) = requested.remove(&(topic.topic_id, data.partition_index)) {
-                    self.copy_one(from, &requested, data, now, disk, out);
+                let key = (topic.topic_id, data.partition_index);
+                match requested.remove(&key) {
+                    Some(requested) => self.copy_one(from, &requested, data, now, disk, out),
+                    None => self.copy_stale(key, data, now, disk, out),
                 }
             }
         }
+    }
+
+    /// An answer that is not to the fetch in flight, or to one from where the partition does not stand any more, is passed
+    /// over; only the R16 defect carries it out nevertheless.
+    fn copy_stale(
+        &mut self,
+        key: PartitionKey,
+        data: &PartitionData,
+        now: Instant,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) {
+        if !self.rules.defects.has(Defect::StaleFetchResponse) {
+            return;
+        }
+        let Some(partition) = self.partitions.get_mut(&key).filter(|found| !found.is_leader()) else {
+            return;
+        };
+        if let Copied::Failed(error) = copy(&mut partition.log, data, &self.rules, now, disk, out) {
+            out.halt(format!("failed to copy to {}: {error}", partition.log.id()));
+        }
+        self.events.push((key, Event::HighWatermark));
     }
 
     fn copy_one(
@@ -138,16 +169,16 @@ impl ReplicaManager {
         let key = requested.key;
         let (Some(fetcher), Some(partition)) = (self.fetchers.get_mut(&from), self.partitions.get_mut(&key))
         else {
-            return;
+            return self.copy_stale(key, data, now, disk, out);
         };
         if !fetcher.is_current(requested, partition.log.log_end_offset()) {
-            return;
+            return self.copy_stale(key, data, now, disk, out);
         }
         crate::invariant!(!partition.is_leader(), "{} leads and fetches", partition.log.id());
         let high_watermark = partition.log.high_watermark();
-        match copy(&mut partition.log, data, now, disk, out) {
-            Copied::Progress { has_records: true } => fetcher.served(key),
-            Copied::Progress { has_records: false } => {}
+        match copy(&mut partition.log, data, &self.rules, now, disk, out) {
+            Copied::Progress { has_records } => fetcher.agreed(key, has_records),
+            Copied::Cut => {}
             Copied::Pause => fetcher.pause(requested, now + self.config.replica_fetch_backoff),
             Copied::Fenced => fetcher.fence(requested),
             Copied::Failed(error) => {

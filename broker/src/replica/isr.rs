@@ -59,6 +59,14 @@ impl Isr {
         }
     }
 
+    /// What the ISR will be if the proposal in flight is granted; without one, the committed ISR.
+    pub fn proposed(&self) -> &[NodeId] {
+        match self {
+            Isr::Committed { isr } => isr,
+            Isr::PendingExpand { proposed, .. } | Isr::PendingShrink { proposed, .. } => proposed,
+        }
+    }
+
     /// The number of the proposal in flight.
     pub fn pending(&self) -> Option<u64> {
         match self {

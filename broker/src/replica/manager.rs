@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{BrokerConfig, NodeConfig, TopicConfig};
+use crate::defects::DefectSet;
 use crate::ids::{BrokerEpoch, NodeId, Offset, TopicId, TopicPartition};
 use crate::io::{ConnectionId, Disk, DiskError, SyncToken};
 use crate::log::{LogError, LogSettings, PartitionLog, list_partitions};
@@ -15,6 +16,7 @@ use crate::replica::partition::{Partition, Rules, Settled};
 use crate::replica::purgatory::{Purgatory, Watch};
 use crate::rpc::{CallResult, Caller, Outbox};
 use crate::time::{Instant, TimerQueue, earliest};
+use crate::trace::Observation;
 use crate::wire::ErrorCode;
 
 /// What happened to a partition that somebody may wait for.
@@ -84,7 +86,8 @@ impl ReplicaManager {
         out: &mut Outbox,
     ) -> Result<ReplicaManager, LogError> {
         let left = Left::take(disk)?;
-        let settings = log_settings(&config.broker, &topic_config(&config.broker, &BTreeMap::new()));
+        let settings =
+            log_settings(&config.broker, &topic_config(&config.broker, &BTreeMap::new()), &config.defects);
         let mut found = BTreeMap::new();
         for id in list_partitions(disk).into_iter().filter(|id| !id.is_metadata()) {
             let key = (id.topic_id, id.partition.partition);
@@ -112,7 +115,7 @@ impl ReplicaManager {
             partitions: BTreeMap::new(),
             fetchers: BTreeMap::new(),
             fetch_calls: 0,
-            alter: AlterPartitions::default(),
+            alter: AlterPartitions::new(&config.defects),
             purgatory: Purgatory::default(),
             events: Vec::new(),
             timers,
@@ -402,7 +405,11 @@ impl ReplicaManager {
     pub fn shutdown(&mut self, _now: Instant, disk: &mut dyn Disk, out: &mut Outbox) {
         if !self.is_stopping {
             self.is_stopping = true;
-            self.fetchers.clear();
+            for key in std::mem::take(&mut self.fetchers).values().flat_map(Fetcher::keys) {
+                let partition = &self.partitions[key];
+                let (log, leader_epoch) = (partition.log.id().clone(), partition.leader_epoch());
+                out.fact(Observation::FetcherChanged { log, leader_epoch, leader: None });
+            }
             self.flush_all(disk, out);
         }
     }
@@ -422,12 +429,13 @@ pub(super) fn topic_config(broker: &BrokerConfig, own: &BTreeMap<String, String>
 }
 
 /// The settings of a topic's logs.
-pub(super) fn log_settings(broker: &BrokerConfig, topic: &TopicConfig) -> LogSettings {
+pub(super) fn log_settings(broker: &BrokerConfig, topic: &TopicConfig, defects: &DefectSet) -> LogSettings {
     LogSettings {
         segment_bytes: topic.segment_bytes,
         max_message_bytes: topic.max_message_bytes,
         flush_messages: topic.flush_messages,
         producer_id_expiration: broker.producer_id_expiration,
         log_append_time: topic.log_append_time,
+        defects: defects.clone(),
     }
 }

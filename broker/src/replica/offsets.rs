@@ -1,5 +1,6 @@
 //! ListOffsets and OffsetForLeaderEpoch: where things are in a log (KIP-79, KIP-207, KIP-320).
 
+use crate::defects::{Defect, DefectSet};
 use crate::ids::{LeaderEpoch, NO_EPOCH, Offset, TopicId};
 use crate::io::Disk;
 use crate::metadata::MetadataImage;
@@ -54,9 +55,11 @@ impl ReplicaManager {
         for topic in request.topics {
             let id = image.topic_id(topic.name.0.as_str());
             let answers = topic.partitions.iter().map(|asked| {
-                let found = self
-                    .led(id, asked.partition_index, asked.current_leader_epoch, image)
-                    .and_then(|partition| find_offset(partition, asked, is_client, is_read_committed, disk));
+                let found = self.led(id, asked.partition_index, asked.current_leader_epoch, image).and_then(
+                    |found| {
+                        find_offset(found, asked, is_client, is_read_committed, &self.rules.defects, disk)
+                    },
+                );
                 let answer =
                     ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
                 match found {
@@ -124,6 +127,7 @@ fn find_offset(
     asked: &ListOffsetsPartition,
     is_client: bool,
     is_read_committed: bool,
+    defects: &DefectSet,
     disk: &dyn Disk,
 ) -> Result<Found, ErrorCode> {
     let log = &partition.log;
@@ -135,7 +139,8 @@ fn find_offset(
     };
     // After an election the own high watermark may be older than what the former leader showed to clients (KIP-207).
     let epoch_start = partition.leadership().map_or(0, |leadership| leadership.epoch_start);
-    let is_end_reliable = !is_client || log.high_watermark() >= epoch_start;
+    let is_end_reliable =
+        !is_client || log.high_watermark() >= epoch_start || defects.has(Defect::ListOffsetsBelowEpochStart);
     let found = match asked.timestamp {
         special::LATEST if is_end_reliable => return Ok((-1, end, partition.leader_epoch())),
         special::LATEST => return Err(ErrorCode::OffsetNotAvailable),

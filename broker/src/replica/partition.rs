@@ -24,6 +24,24 @@ pub struct Rules {
     pub defects: DefectSet,
 }
 
+impl Rules {
+    /// Does a new leader record where its epoch begins before it has data? Otherwise (R15) the epochs of a log are those
+    /// of its records, a follower may ask for one that its leader does not know, and then cuts at its own high watermark
+    /// as it did before KAFKA-7415.
+    pub fn records_epoch_at_election(&self) -> bool {
+        !self.defects.has(Defect::NoEpochAtElection)
+    }
+
+    /// Does a leader that is elected again go on counting what it knew of a follower (R19, H01)?
+    fn keeps_across_epochs(&self, is_in_sync: bool) -> bool {
+        self.defects.has(if is_in_sync {
+            Defect::IsrMemberEndAcrossEpochs
+        } else {
+            Defect::FollowerStateAcrossEpochs
+        })
+    }
+}
+
 /// What a leader has and a follower has not.
 #[derive(Debug, Clone)]
 pub struct Leadership {
@@ -203,9 +221,16 @@ impl Partition {
         }
         if is_new_epoch {
             epoch_start = log_end;
-            self.log.assign_epoch(self.leader_epoch, log_end, disk)?;
+            if rules.records_epoch_at_election() {
+                self.log.assign_epoch(self.leader_epoch, log_end, disk)?;
+            }
             for remote in &mut remotes {
-                remote.begin_epoch(!was_leader, registration.isr.contains(&remote.id), log_end, now);
+                let is_in_sync = registration.isr.contains(&remote.id);
+                if was_leader && rules.keeps_across_epochs(is_in_sync) {
+                    remote.keep_across_epochs(is_in_sync, log_end, now);
+                } else {
+                    remote.begin_epoch(is_in_sync, now);
+                }
             }
         }
         let isr = Isr::committed_as(registration.isr.clone());
@@ -217,6 +242,7 @@ impl Partition {
                 partition_epoch: self.partition_epoch,
                 epoch_start,
             });
+            self.log.state_producers(out);
         }
         self.state_committed_isr(out);
         self.advance_high_watermark(image, rules, now, out);
@@ -277,18 +303,23 @@ impl Partition {
         let Role::Leader(leadership) = &mut self.role else { return None };
         let remote = leadership.remotes.iter_mut().find(|remote| remote.id == follower)?;
         remote.fetched(offset, leader_end, broker_epoch, now);
-        if leadership.isr.maximal().binary_search(&follower).is_ok() || leadership.isr.pending().is_some() {
+        if leadership.isr.pending().is_some() {
             return None;
         }
+        // Only who fetches may join. A position from an earlier epoch that still counts is the work of a defect (R19).
+        let isr = leadership.isr.committed();
+        let mut outside = leadership.remotes.iter().filter(|remote| isr.binary_search(&remote.id).is_err());
+        let joining = outside.find(|remote| remote.id == follower || remote.is_remembered)?;
+        let (joining_id, offset) = (joining.id, joining.log_end?);
         // The own high watermark may be older than the one under which records were acknowledged; what is above it was
         // in the log when the epoch began (KAFKA-7128).
         let reached_epoch_start =
             offset >= leadership.epoch_start || rules.defects.has(Defect::IsrExpandIgnoresEpochStart);
-        if offset < high_watermark || !reached_epoch_start || !remote.is_eligible(image) {
+        if offset < high_watermark || !reached_epoch_start || !joining.is_eligible(image) {
             return None;
         }
-        let from = leadership.isr.committed().to_vec();
-        let to = leadership.isr.propose_expand(follower, self.proposals + 1)?;
+        let from = isr.to_vec();
+        let to = leadership.isr.propose_expand(joining_id, self.proposals + 1)?;
         Some(self.propose(from, to, rules, image, out))
     }
 
@@ -397,7 +428,8 @@ impl Partition {
     ) -> bool {
         let Role::Leader(leadership) = &self.role else { return false };
         let min_isr = self.effective_min_isr();
-        if leadership.isr.committed().len() < min_isr {
+        let is_under_min_isr = leadership.isr.committed().len() < min_isr;
+        if is_under_min_isr && !rules.defects.has(Defect::HighWatermarkBelowMinIsr) {
             return false;
         }
         let leader_end = self.log.log_end_offset();
@@ -435,6 +467,8 @@ fn holds_back(
     if rules.defects.has(Defect::NoMaximalIsr) {
         return isr.committed().binary_search(&remote.id).is_ok();
     }
-    isr.maximal().binary_search(&remote.id).is_ok()
+    // A member that is to leave counts until the controller has let it go: it may elect it at any time before (R07).
+    let counted = if rules.defects.has(Defect::EagerShrink) { isr.proposed() } else { isr.maximal() };
+    counted.binary_search(&remote.id).is_ok()
         || (remote.is_caught_up(leader_end, now, rules.lag_time_max) && remote.is_eligible(image))
 }

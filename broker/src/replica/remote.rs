@@ -18,23 +18,38 @@ pub struct Remote {
     last_caught_up: Option<Instant>,
     /// The broker epoch that came with its last accepted fetch (KIP-903).
     pub broker_epoch: Option<BrokerEpoch>,
+    /// Its position is from an earlier leader epoch and counts as if it had fetched in this one: only the R19 defect
+    /// lets that happen.
+    pub is_remembered: bool,
 }
 
 impl Remote {
     /// A follower of which nothing is known.
     pub fn unknown(id: NodeId) -> Self {
-        Remote { id, log_end: None, last_fetch: None, last_caught_up: None, broker_epoch: None }
+        Remote {
+            id,
+            log_end: None,
+            last_fetch: None,
+            last_caught_up: None,
+            broker_epoch: None,
+            is_remembered: false,
+        }
     }
 
-    /// A new leader epoch begins. A broker that did not lead before knows nothing of its followers; a re-elected leader
-    /// keeps their positions, but one outside of the ISR must fetch again in this epoch before it counts (REP-1).
-    pub fn begin_epoch(&mut self, is_new_leader: bool, is_in_sync: bool, leader_end: Offset, now: Instant) {
-        let caught_up = is_in_sync.then_some(now);
-        if is_new_leader {
-            *self = Remote { last_caught_up: caught_up, ..Remote::unknown(self.id) };
+    /// A new leader epoch begins: nothing that is known from an earlier one counts, even if this broker led then too. The
+    /// follower may have followed somebody else in between and cut its log (REP-1, KAFKA-13790). A member of the ISR has
+    /// all of `replica.lag.time.max.ms` to fetch.
+    pub fn begin_epoch(&mut self, is_in_sync: bool, now: Instant) {
+        *self = Remote { last_caught_up: is_in_sync.then_some(now), ..Remote::unknown(self.id) };
+    }
+
+    /// A new leader epoch begins and, by a defect, what the follower had in an earlier one goes on to count (R19, H01).
+    pub fn keep_across_epochs(&mut self, is_in_sync: bool, leader_end: Offset, now: Instant) {
+        if is_in_sync {
+            self.last_fetch = Some((now, leader_end));
+            self.last_caught_up = Some(now);
         } else {
-            self.last_fetch = caught_up.map(|at| (at, leader_end));
-            self.last_caught_up = caught_up;
+            self.is_remembered = self.log_end.is_some();
         }
     }
 
@@ -49,6 +64,7 @@ impl Remote {
         self.log_end = Some(offset);
         self.last_fetch = Some((now, leader_end));
         self.broker_epoch = Some(broker_epoch);
+        self.is_remembered = false;
     }
 
     /// Has it everything, or had it within `replica.lag.time.max.ms` (REP-6)?
@@ -93,16 +109,24 @@ mod tests {
     }
 
     #[test]
-    fn re_election_keeps_positions_and_gives_only_the_isr_credit() {
+    fn a_new_epoch_forgets_positions_and_gives_only_the_isr_credit() {
         let mut remote = Remote::unknown(NodeId(2));
         remote.fetched(10, 10, 1, Instant(1_000));
         let mut outside = remote.clone();
-        remote.begin_epoch(false, true, 12, Instant(2_000));
-        outside.begin_epoch(false, false, 12, Instant(2_000));
-        assert_eq!((remote.log_end, outside.log_end), (Some(10), Some(10)));
+        remote.begin_epoch(true, Instant(2_000));
+        outside.begin_epoch(false, Instant(2_000));
+        assert_eq!((remote.log_end, outside.log_end), (None, None));
         assert!(remote.is_caught_up(12, Instant(2_100), LAG));
         assert!(!outside.is_caught_up(12, Instant(2_000), LAG));
-        remote.begin_epoch(true, true, 12, Instant(3_000));
-        assert_eq!(remote.log_end, None, "a broker that did not lead knows nothing");
+    }
+
+    #[test]
+    fn what_is_kept_across_epochs_goes_on_to_count_until_the_next_fetch() {
+        let mut remote = Remote::unknown(NodeId(2));
+        remote.fetched(10, 10, 1, Instant(1_000));
+        remote.keep_across_epochs(false, 12, Instant(2_000));
+        assert_eq!((remote.log_end, remote.is_remembered), (Some(10), true));
+        remote.fetched(3, 12, 1, Instant(2_050));
+        assert_eq!((remote.log_end, remote.is_remembered), (Some(3), false));
     }
 }

@@ -41,10 +41,6 @@ fn error_of(response: &Response) -> i16 {
 /// What a sample is answered with; `None` is no error.
 fn expected(listener: Listener, api_key: ApiKey, version: i16) -> Option<ErrorCode> {
     match api_key {
-        // Followers have to name their epoch (documented in `replica/fetch.rs`); before version 9 there is no field for it.
-        ApiKey::Fetch if listener == Listener::Replication && version < 9 => {
-            Some(ErrorCode::UnknownLeaderEpoch)
-        }
         // The quorum refuses the whole request, and before version 7 there is no field to say so.
         ApiKey::Fetch if listener == Listener::Controller && version < 7 => None,
         // The quorum wants epochs of both kinds; before version 12 there is no field for them, as in Kafka.

@@ -3,6 +3,7 @@
 use crate::ids::NO_EPOCH;
 use crate::io::Disk;
 use crate::log::{AppendError, LogError, PartitionLog};
+use crate::replica::partition::Rules;
 use crate::rpc::Outbox;
 use crate::time::Instant;
 use crate::trace::TruncationReason;
@@ -12,11 +13,13 @@ use crate::wire::messages::fetch_response::{EpochEndOffset, PartitionData};
 /// What came of it.
 #[derive(Debug)]
 pub enum Copied {
-    /// The log now ends where the answer ends, or was cut: go on. Says whether records came.
+    /// The histories agree, and the log now ends where the answer ends: go on.
     Progress {
         /// Did the log grow?
         has_records: bool,
     },
+    /// The histories differ, and the log was cut: ask again.
+    Cut,
     /// Try again after a pause.
     Pause,
     /// Wait for a new leader epoch.
@@ -29,19 +32,20 @@ pub enum Copied {
 pub fn copy(
     log: &mut PartitionLog,
     answer: &PartitionData,
+    rules: &Rules,
     now: Instant,
     disk: &mut dyn Disk,
     out: &mut Outbox,
 ) -> Copied {
     match ErrorCode::try_from_code(answer.error_code) {
         None => {}
-        Some(ErrorCode::OffsetOutOfRange) => return start_over(log, answer, disk, out),
+        Some(ErrorCode::OffsetOutOfRange) => return start_over(log, answer, rules, disk, out),
         Some(ErrorCode::FencedLeaderEpoch) => return Copied::Fenced,
         Some(_) => return Copied::Pause,
     }
     if answer.diverging_epoch.epoch != NO_EPOCH || answer.diverging_epoch.end_offset >= 0 {
         return match cut_back(log, &answer.diverging_epoch, disk, out) {
-            Ok(()) => Copied::Progress { has_records: false },
+            Ok(()) => Copied::Cut,
             Err(error) => Copied::Failed(error.to_string()),
         };
     }
@@ -75,19 +79,26 @@ fn cut_back(
     log.truncate_to(to.min(log_end), TruncationReason::DivergingEpoch, disk, out)
 }
 
-/// The leader's log begins after this one's end: nothing of this log is of use. In any other case nothing is cut; the
-/// leader's view will change or an operator must look.
+/// The leader's log begins after this one's end: nothing of this log is of use. Nor is there anything to lose in a log
+/// without records, wherever it ends: the leader's may end below after an unclean election. In any other case nothing is
+/// cut; the leader's view will change or an operator must look.
 fn start_over(
     log: &mut PartitionLog,
     answer: &PartitionData,
+    rules: &Rules,
     disk: &mut dyn Disk,
     out: &mut Outbox,
 ) -> Copied {
-    if answer.log_start_offset <= log.log_end_offset() {
+    let (start, end) = (log.log_start_offset(), log.log_end_offset());
+    let done = if answer.log_start_offset > end || (start == end && answer.log_start_offset >= 0) {
+        log.truncate_fully_and_start_at(answer.log_start_offset, disk, out)
+    } else if rules.records_epoch_at_election() {
         return Copied::Pause;
-    }
-    match log.truncate_fully_and_start_at(answer.log_start_offset, disk, out) {
-        Ok(()) => Copied::Progress { has_records: false },
+    } else {
+        log.truncate_to(log.high_watermark(), TruncationReason::HighWatermark, disk, out)
+    };
+    match done {
+        Ok(()) => Copied::Cut,
         Err(error) => Copied::Failed(error.to_string()),
     }
 }

@@ -13,6 +13,8 @@ struct FetchState {
     /// Tells this membership from an earlier one of the same partition.
     generation: u64,
     pause: Pause,
+    /// The leader took this log for a part of its own since the leader epoch began.
+    has_agreed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,13 +54,19 @@ impl Fetcher {
     /// Starts to fetch a partition, anew if it was being fetched.
     pub fn add(&mut self, key: PartitionKey, leader_epoch: LeaderEpoch) {
         self.generations += 1;
-        let state = FetchState { leader_epoch, generation: self.generations, pause: Pause::None };
+        let state =
+            FetchState { leader_epoch, generation: self.generations, pause: Pause::None, has_agreed: false };
         self.partitions.insert(key, state);
     }
 
-    /// Stops to fetch a partition.
-    pub fn remove(&mut self, key: &PartitionKey) {
-        self.partitions.remove(key);
+    /// Stops to fetch a partition; was it fetched?
+    pub fn remove(&mut self, key: &PartitionKey) -> bool {
+        self.partitions.remove(key).is_some()
+    }
+
+    /// The partitions that are fetched.
+    pub fn keys(&self) -> impl Iterator<Item = &PartitionKey> {
+        self.partitions.keys()
     }
 
     /// Is nothing fetched from this leader any more?
@@ -127,12 +135,22 @@ impl Fetcher {
             })
     }
 
-    /// The partition got data.
-    pub fn served(&mut self, key: PartitionKey) {
-        self.last_served = Some(key);
-        if let Some(state) = self.partitions.get_mut(&key) {
-            state.pause = Pause::None;
+    /// The partition's log agrees with its leader's, and got data or there was none.
+    pub fn agreed(&mut self, key: PartitionKey, has_records: bool) {
+        if has_records {
+            self.last_served = Some(key);
         }
+        if let Some(state) = self.partitions.get_mut(&key) {
+            state.has_agreed = true;
+            if has_records {
+                state.pause = Pause::None;
+            }
+        }
+    }
+
+    /// Did the leader take the partition's log for a part of its own since the leader epoch began?
+    pub fn has_agreed(&self, key: &PartitionKey) -> bool {
+        self.partitions.get(key).is_some_and(|state| state.has_agreed)
     }
 
     /// The partition waits until `at`, if it is still the same membership.
@@ -205,12 +223,25 @@ mod tests {
     }
 
     #[test]
+    fn agreement_is_of_one_leader_epoch() {
+        let mut fetcher = Fetcher::default();
+        fetcher.add(A, 3);
+        assert!(!fetcher.has_agreed(&A));
+        fetcher.agreed(A, false);
+        assert!(fetcher.has_agreed(&A));
+        fetcher.add(A, 4);
+        assert!(!fetcher.has_agreed(&A));
+    }
+
+    #[test]
     fn partitions_are_served_in_turn() {
         let mut fetcher = Fetcher::default();
         fetcher.add(A, 3);
         fetcher.add(B, 3);
         assert_eq!(fetcher.ready(Instant(0)), [(A, 3), (B, 3)]);
-        fetcher.served(A);
+        fetcher.agreed(A, false);
+        assert_eq!(fetcher.ready(Instant(0)), [(A, 3), (B, 3)], "there was nothing to give");
+        fetcher.agreed(A, true);
         assert_eq!(fetcher.ready(Instant(0)), [(B, 3), (A, 3)]);
     }
 }
