@@ -94,3 +94,18 @@ fn joining_below_the_epoch_start_is_found() {
 fn a_high_watermark_without_the_maximal_isr_is_found() {
     assert!(found_within(0..50, Defect::NoMaximalIsr).is_some());
 }
+
+#[test]
+fn a_comparison_of_offsets_alone_is_found() {
+    assert!(found_within(0..50, Defect::OffsetOnlyDivergence).is_some());
+}
+
+#[test]
+fn the_start_of_the_next_epoch_in_place_of_the_end_of_a_known_one_is_found() {
+    assert!(found_within(0..100, Defect::NextEpochLookup).is_some());
+}
+
+#[test]
+fn progress_in_another_history_is_found() {
+    assert!(found_within(0..50, Defect::FetchStateOnDivergence).is_some());
+}

@@ -217,7 +217,7 @@ mod tests {
             assert_eq!(log.log.epochs().entries()[0].start_offset, 3);
             let facts = log.facts();
             assert!(
-                matches!(&facts[..], [Observation::LogOpened { log_start: 3, batches, .. }] if batches.len() == 3),
+                matches!(&facts[..], [Observation::LogOpened { log_start: 3, batches, .. }, _] if batches.len() == 3),
                 "{facts:?}"
             );
             log.append_epochs(&[2]);
