@@ -187,7 +187,7 @@ impl<'a> PartitionChange<'a> {
             isr.clone_from(&before.isr);
         }
         let last_known = match self.keeps_eligible {
-            true => elr::last_known_after(before, &isr, leader),
+            true => elr::last_known_after(before, &self.target.replicas, &isr, leader),
             false => Vec::new(),
         };
         let unless_same = |now: Vec<NodeId>, then: &[NodeId]| (now != then).then_some(now);

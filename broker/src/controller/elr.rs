@@ -35,16 +35,18 @@ pub(super) fn eligible_after(
     replicas.iter().copied().filter(stays).collect()
 }
 
-/// The last known leader (ELR-4): remembered from when the ISR becomes empty until there is a leader again.
+/// The last known leader (ELR-4): remembered from when the ISR becomes empty until there is a leader again, or it
+/// is no replica any more.
 pub(super) fn last_known_after(
     before: &PartitionRegistration,
+    replicas: &[NodeId],
     isr: &[NodeId],
     leader: Option<NodeId>,
 ) -> Vec<NodeId> {
-    match before.leader {
+    match before.leader.filter(|last| replicas.contains(last)) {
         _ if leader.is_some() => Vec::new(),
         Some(last) if isr.is_empty() => vec![last],
-        _ => before.last_known_elr.clone(),
+        _ => before.last_known_elr.iter().copied().filter(|last| replicas.contains(last)).collect(),
     }
 }
 
@@ -122,9 +124,9 @@ mod tests {
     #[test]
     fn elr_4_the_last_leader_is_remembered_until_there_is_another() {
         let mut p = registration(&[1, 2], &[1], Some(1));
-        assert_eq!(last_known_after(&p, &[], None), nodes(&[1]));
+        assert_eq!(last_known_after(&p, &p.replicas, &[], None), nodes(&[1]));
         (p.leader, p.isr, p.last_known_elr) = (None, vec![], nodes(&[1]));
-        assert_eq!(last_known_after(&p, &[], None), nodes(&[1]));
-        assert_eq!(last_known_after(&p, &nodes(&[2]), Some(NodeId(2))), []);
+        assert_eq!(last_known_after(&p, &p.replicas, &[], None), nodes(&[1]));
+        assert_eq!(last_known_after(&p, &p.replicas, &nodes(&[2]), Some(NodeId(2))), []);
     }
 }

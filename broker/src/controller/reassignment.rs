@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::elections::{Election, PartitionChange, topic_settings};
 use super::placement::Refusal;
 use super::topic_rules::check_replicas;
-use super::{Decision, View};
+use super::{Decision, View, elr};
 use crate::ids::NodeId;
 use crate::metadata::{
     LeaderRecoveryState, MetadataImage, MetadataRecord, PartitionChangeRecord, PartitionRegistration,
@@ -200,6 +200,11 @@ fn cancel<'a>(
     if isr.is_empty() && !may_lose {
         let message = "Unable to revert the assignment, because it would require an unclean leader election.";
         return Err(Refusal::new(ErrorCode::InvalidReplicaAssignment, message));
+    }
+    if isr.is_empty() && elr::is_enabled(view) {
+        // The ISR may stay empty until one of them can lead; a fenced replica must not be in it.
+        let change = change.target_isr(Vec::new()).election(Election::Unclean);
+        return Ok(change.target_assignment(Assignment::settled(replicas)));
     }
     if isr.is_empty() {
         let first = replicas[..1].to_vec();
