@@ -250,6 +250,15 @@ pub const CHECKS: &[CheckName] = &[
     check("pre-vote-quiet"),
     check("single-active-controller"),
     check("high-watermark-visible"),
+    check("one-vote"),
+    check("quorum-epoch-monotone"),
+    check("quorum-high-watermark-monotone"),
+    check("no-truncation-below-commit"),
+    check("commit-in-own-epoch"),
+    check("quorum-roles-legal"),
+    check("snapshot-at-log-start"),
+    check("voters-one-at-a-time"),
+    check("metadata-log-matching"),
     CheckName { id: "liveness", bounds: &[("settle_within", true)] },
 ];
 

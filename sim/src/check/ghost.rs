@@ -137,7 +137,12 @@ impl Ghost {
 
     /// Was the machine's disk ever replaced by an empty one?
     pub fn lost_disk(&self, host: HostId) -> bool {
-        self.host(host).is_some_and(|host| host.has_lost_disk)
+        self.disk(host) > 0
+    }
+
+    /// Which disk the machine has, counted from 0: what the node knew before is not on a new one.
+    pub fn disk(&self, host: HostId) -> u32 {
+        self.host(host).map_or(0, |host| host.lost_disks)
     }
 
     /// The machines that can be voters of the metadata quorum.

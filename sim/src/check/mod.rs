@@ -22,6 +22,7 @@ mod acked_durable;
 mod budget;
 mod candidates_complete;
 mod chain;
+mod commit_in_epoch;
 mod config;
 mod coverage;
 mod failover;
@@ -38,23 +39,31 @@ mod liveness;
 mod log_bounds;
 mod log_matching;
 mod measure;
+mod metadata_match;
 mod no_duplicates;
+mod no_truncation;
 mod offsets_consistent;
 mod one_leader;
+mod one_vote;
 mod pre_vote;
 mod producer_order;
 mod quorum_durable;
 mod quorum_election;
+mod quorum_epoch;
+mod quorum_high_watermark;
 mod quorum_log;
 mod quorum_majority;
+mod quorum_roles;
 mod reads_monotonic;
 mod recovery;
 mod replica;
 mod single_active;
+mod snapshot_start;
 mod superset;
 mod table;
 mod unclean_exclusion;
 mod visible;
+mod voters_change;
 mod witness;
 
 pub use config::{ConsumerFacts, EndOfRun, JudgeConfig, Level, ProducerFacts, TopicFacts};
@@ -287,6 +296,78 @@ pub const CHECKS: &[CheckRow] = &[
         "HWMONO; KIP-207",
         visible::HighWatermarkVisible::boxed,
         JudgeConfig::has_readers,
+    ),
+    row(
+        "one-vote",
+        CheckKind::State,
+        "a voter votes for one candidate per epoch, and has that on disk first",
+        "Q-2; KIP-595",
+        one_vote::OneVote::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "quorum-epoch-monotone",
+        CheckKind::State,
+        "epochs of the metadata quorum never fall, and nobody acts in one that is not on its disk",
+        "Q-3; AK MonotonicEpoch",
+        quorum_epoch::QuorumEpochMonotone::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "quorum-high-watermark-monotone",
+        CheckKind::State,
+        "what the quorum calls committed only grows, and so does what each node has applied",
+        "Q-8; AK MonotonicHighWatermark",
+        quorum_high_watermark::QuorumHighWatermarkMonotone::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "no-truncation-below-commit",
+        CheckKind::State,
+        "nobody cuts off metadata that it knows to be committed",
+        "Q-9; KIP-595",
+        no_truncation::NoTruncationBelowCommit::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "commit-in-own-epoch",
+        CheckKind::State,
+        "a leader of the quorum commits first what it wrote itself",
+        "Q-10; Raft 5.4.2",
+        commit_in_epoch::CommitInOwnEpoch::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "quorum-roles-legal",
+        CheckKind::State,
+        "nodes of the quorum change their roles as the protocol allows, and know one leader per epoch",
+        "Q-12, Q-13; VK 996 ValidRolesAndStates",
+        quorum_roles::QuorumRolesLegal::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "snapshot-at-log-start",
+        CheckKind::State,
+        "the metadata log is cut at its beginning only behind a snapshot of what is committed",
+        "Q-14, Q-15; KIP-630",
+        snapshot_start::SnapshotAtLogStart::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "voters-one-at-a-time",
+        CheckKind::State,
+        "the voters change one by one, each change committed before the next",
+        "Q-16; KIP-853",
+        voters_change::VotersOneAtATime::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "metadata-log-matching",
+        CheckKind::State,
+        "the same offset of the metadata log means the same to every node",
+        "P-12, Q-17; VK MetadataLogMatching",
+        metadata_match::MetadataLogMatching::boxed,
+        JudgeConfig::has_controllers,
     ),
     row(
         "liveness",

@@ -23,8 +23,6 @@ pub struct PreVoteQuiet {
     tally: Tally,
     /// Who said yes, by candidate, in the candidate's epoch.
     granted: BTreeMap<NodeId, (LeaderEpoch, BTreeSet<HostId>)>,
-    /// Somebody asked first: this quorum knows pre-votes.
-    is_known: bool,
 }
 
 impl PreVoteQuiet {
@@ -53,9 +51,6 @@ impl PreVoteQuiet {
     /// A node stands for election in `epoch`.
     fn stands(&mut self, host: HostId, epoch: LeaderEpoch, step: &Step, ghost: &Ghost) -> Option<String> {
         let before = step.stance_before.filter(|before| before.epoch < epoch)?;
-        if !self.is_known {
-            return None;
-        }
         self.tally.evaluations += 1;
         let voters = ghost.controllers().count();
         let node = ghost.node_of(host)?;
@@ -83,7 +78,6 @@ impl Check for PreVoteQuiet {
             }
             Observation::QuorumRoleChanged { role, .. } => {
                 if *role == QuorumRole::Prospective {
-                    self.is_known = true;
                     // A new question: what was said to an earlier one does not count.
                     self.granted.extend(ghost.node_of(host).map(|node| (node, Default::default())));
                 }

@@ -17,8 +17,8 @@ pub struct Host {
     pub is_paused: bool,
     /// Which boot it is in.
     pub incarnation: u32,
-    /// Its disk was replaced by an empty one.
-    pub has_lost_disk: bool,
+    /// How often its disk was replaced by an empty one.
+    pub lost_disks: u32,
     /// Its place in the metadata quorum, if it lives and has one.
     pub stance: Option<Stance>,
     /// It ended itself last time.

@@ -59,7 +59,16 @@ pub(super) fn of(check: &str) -> Option<&'static [Kind]> {
         | "quorum-commit-durable"
         | "quorum-commit-on-majority"
         | "pre-vote-quiet"
-        | "single-active-controller" => &[Fault, Heal, Return, Quorum],
+        | "single-active-controller"
+        | "one-vote"
+        | "quorum-epoch-monotone"
+        | "quorum-high-watermark-monotone"
+        | "no-truncation-below-commit"
+        | "commit-in-own-epoch"
+        | "quorum-roles-legal"
+        | "snapshot-at-log-start"
+        | "voters-one-at-a-time"
+        | "metadata-log-matching" => &[Fault, Heal, Return, Quorum],
         "replication-quorum-superset" => &[Fault, Heal, Return, Change, Proposal, Role],
         "unclean-exclusion" => &[Fault, Heal, Return, Change, Append, Commit, Cut, Lost, Role],
         "high-watermark-visible" => &[Fault, Heal, Return, Change, Append, Commit, Cut, Lost, Read],
