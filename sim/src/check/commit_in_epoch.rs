@@ -30,7 +30,9 @@ impl Check for CommitInOwnEpoch {
     }
 
     fn observe(&mut self, event: &TraceEvent, step: &Step, ghost: &Ghost, found: &mut Findings) {
-        let Fact::Node(Observation::HighWatermark { log, to, leader: Some(view), .. }) = &event.fact else { return };
+        let Fact::Node(Observation::HighWatermark { log, to, leader: Some(view), .. }) = &event.fact else {
+            return;
+        };
         let (Some(index), Some(host)) = (step.log, event.host) else { return };
         if !log.is_metadata() {
             return;

@@ -74,7 +74,8 @@ impl Check for MetadataLogMatching {
         self.tally.evaluations += 1;
         let Some(other) = other.filter(|_| self.reported.insert(host)) else { return };
         let (name, other) = (ghost.name(host), ghost.name(other));
-        let summary = format!("{name}: {what} offset {offset} of the metadata log is not what {other} has there");
+        let summary =
+            format!("{name}: {what} offset {offset} of the metadata log is not what {other} has there");
         let log = ghost.metadata_log().map(|(log, _)| log);
         found.violation(Violation::seen_at(event, ghost, log, summary));
     }
@@ -115,7 +116,14 @@ mod tests {
 
     #[test]
     fn nodes_that_agree_are_accepted() {
-        let said = [(0, fenced(1)), (1, fenced(1)), (0, applied(7)), (2, applied(7)), (0, loaded(9)), (1, loaded(9))];
+        let said = [
+            (0, fenced(1)),
+            (1, fenced(1)),
+            (0, applied(7)),
+            (2, applied(7)),
+            (0, loaded(9)),
+            (1, loaded(9)),
+        ];
         assert_eq!(outcome(&said), CheckOutcome::Held);
         assert_eq!(outcome(&said[..1]), CheckOutcome::Vacuous, "nobody to compare with");
     }

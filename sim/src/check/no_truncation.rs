@@ -39,7 +39,8 @@ impl Check for NoTruncationBelowCommit {
         if *to >= mark {
             return;
         }
-        let how = if *reason == TruncationReason::Snapshot { "takes a snapshot up to" } else { "cuts its log to" };
+        let how =
+            if *reason == TruncationReason::Snapshot { "takes a snapshot up to" } else { "cuts its log to" };
         let summary =
             format!("{} {how} {to}, below its high watermark {mark} (metadata log)", ghost.name(host));
         found.violation(Violation::seen_at(event, ghost, step.log, summary).with_offsets(*to, mark));

@@ -30,7 +30,14 @@ impl QuorumEpochMonotone {
         Box::new(QuorumEpochMonotone::default())
     }
 
-    fn acts(&self, host: HostId, epoch: LeaderEpoch, role: QuorumRole, step: &Step, ghost: &Ghost) -> Option<String> {
+    fn acts(
+        &self,
+        host: HostId,
+        epoch: LeaderEpoch,
+        role: QuorumRole,
+        step: &Step,
+        ghost: &Ghost,
+    ) -> Option<String> {
         let durable = self.durable.get(&(host, ghost.disk(host))).copied();
         let before = step.stance_before.map(|before| before.epoch);
         if let Some(newest) = before.max(durable).filter(|newest| *newest > epoch) {

@@ -44,7 +44,10 @@ fn follows(last: &mut Option<Offset>, now: Offset, what: &str) -> Option<String>
 
 impl Check for QuorumHighWatermarkMonotone {
     fn interest(&self) -> Interest {
-        Interest::HIGH_WATERMARK.and(Interest::METADATA).and(Interest::METADATA_APPLIED).and(Interest::STARTED)
+        Interest::HIGH_WATERMARK
+            .and(Interest::METADATA)
+            .and(Interest::METADATA_APPLIED)
+            .and(Interest::STARTED)
     }
 
     fn observe(&mut self, event: &TraceEvent, step: &Step, ghost: &Ghost, found: &mut Findings) {
@@ -76,7 +79,12 @@ impl Check for QuorumHighWatermarkMonotone {
         self.tally.examined += 1;
         if let (Some(what), Some(host)) = (wrong, event.host) {
             let summary = format!("{}: {what} (metadata log)", ghost.name(host));
-            found.violation(Violation::seen_at(event, ghost, ghost.metadata_log().map(|(log, _)| log), summary));
+            found.violation(Violation::seen_at(
+                event,
+                ghost,
+                ghost.metadata_log().map(|(log, _)| log),
+                summary,
+            ));
         }
     }
 

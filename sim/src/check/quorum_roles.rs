@@ -75,7 +75,8 @@ impl Check for QuorumRolesLegal {
     }
 
     fn observe(&mut self, event: &TraceEvent, step: &Step, ghost: &Ghost, found: &mut Findings) {
-        let (Fact::Node(Observation::QuorumRoleChanged { .. }), Some(host)) = (&event.fact, event.host) else {
+        let (Fact::Node(Observation::QuorumRoleChanged { .. }), Some(host)) = (&event.fact, event.host)
+        else {
             return;
         };
         let (Some(now), Some(node)) = (ghost.stance(host).copied(), ghost.node_of(host)) else { return };
@@ -93,7 +94,8 @@ impl Check for QuorumRolesLegal {
             format!("becomes {role:?} in epoch {epoch} with {leader} as leader")
         } else if !is_known(step.stance_before.as_ref(), &now) {
             let before = step.stance_before;
-            let from = before.map_or("at boot".to_owned(), |b| format!("from {:?} in epoch {}", b.role, b.epoch));
+            let from =
+                before.map_or("at boot".to_owned(), |b| format!("from {:?} in epoch {}", b.role, b.epoch));
             format!("becomes {role:?} in epoch {epoch} {from}")
         } else if let Some(twice) = twice {
             twice

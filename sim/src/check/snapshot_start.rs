@@ -42,7 +42,8 @@ impl SnapshotAtLogStart {
             return Some(format!("its snapshot ends at {offset}, and only {committed} are committed"));
         }
         let found = log.committed.epoch_at(offset - 1)?;
-        (found != epoch).then(|| format!("its snapshot up to {offset} names epoch {epoch} instead of {found}"))
+        (found != epoch)
+            .then(|| format!("its snapshot up to {offset} names epoch {epoch} instead of {found}"))
     }
 }
 
@@ -61,7 +62,9 @@ impl Check for SnapshotAtLogStart {
                 let leads = ghost.stance(host).is_some_and(|stance| stance.role == QuorumRole::Leader);
                 leads.then(|| format!("it leads the quorum and loads a snapshot up to {offset}"))
             }
-            Observation::Truncated { log, to, reason: TruncationReason::Snapshot, .. } if log.is_metadata() => {
+            Observation::Truncated { log, to, reason: TruncationReason::Snapshot, .. }
+                if log.is_metadata() =>
+            {
                 self.ends.entry(key).or_default().insert(*to);
                 return;
             }
@@ -135,7 +138,8 @@ mod tests {
 
     #[test]
     fn q_15_a_leader_that_loads_a_snapshot_is_rejected() {
-        let leads = Observation::QuorumRoleChanged { epoch: 1, role: QuorumRole::Leader, leader: Some(NodeId(0)) };
+        let leads =
+            Observation::QuorumRoleChanged { epoch: 1, role: QuorumRole::Leader, leader: Some(NodeId(0)) };
         let loaded = Observation::SnapshotLoaded { offset: 1, epoch: 1, digest: 7 };
         assert_eq!(outcome(&[loaded.clone()]), CheckOutcome::Held);
         assert_eq!(outcome(&[leads, loaded]), CheckOutcome::Violated);
