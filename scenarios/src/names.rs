@@ -265,6 +265,17 @@ pub const CHECKS: &[CheckName] = &[
 /// Checks that the language knows and the simulator does not evaluate yet.
 pub const CHECKS_NOT_YET: &[&str] = &["partition-order", "group-offsets", "availability", "duplicates"];
 
+/// Every feature of Kafka that has a finalized level (KIP-584).
+pub const FEATURES: &[&str] = &[
+    "metadata.version",
+    "kraft.version",
+    "transaction.version",
+    "group.version",
+    "share.version",
+    "streams.version",
+    "eligible.leader.replicas.version",
+];
+
 /// Every goal of `[expect] reach`.
 pub const REACH: &[&str] = &[
     "leader_changes",
@@ -359,21 +370,9 @@ mod tests {
         let names = |list: Vec<(&'static str, &'static str)>| {
             list.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
         };
-        assert_eq!(
-            names(verbs()),
-            [
-                "crash",
-                "restart",
-                "pause",
-                "partition",
-                "link",
-                "hold",
-                "drop",
-                "metadata_lag",
-                "fence",
-                "heal"
-            ]
-        );
+        let expected = "crash restart pause partition link hold drop metadata_lag fence heal elect move_leader \
+                        reassign alter admin";
+        assert_eq!(names(verbs()).join(" "), expected);
         assert_eq!(names(triggers()), ["at", "every", "when", "after"]);
         assert_eq!(names(chaos_kinds()), ["crash", "pause", "partition", "link"]);
     }

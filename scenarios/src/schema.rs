@@ -130,6 +130,9 @@ fn kind(kind: Kind, definitions: &mut Map<String, Json>) -> Json {
             let table = table_reference(spec, definitions);
             json!({ "anyOf": [reference("target"), table] })
         }
+        Kind::TargetOrInts => json!({ "anyOf": [reference("target"), reference("ints")] }),
+        Kind::Partition => json!({ "type": "string", "pattern": "^.+/([0-9]+|\\*)$" }),
+        Kind::Offset => or_param(json!({ "type": "integer", "minimum": -1 })),
         Kind::Condition => reference("condition"),
         Kind::Message => {
             or_param(json!({ "type": "string", "pattern": "^\\s*\\S+\\s+(request|response)\\s*$" }))
@@ -148,6 +151,9 @@ fn kind(kind: Kind, definitions: &mut Map<String, Json>) -> Json {
             json!({ "type": "array", "items": table })
         }
         Kind::Config(section) => reference(&config_name(section)),
+        Kind::AlteredConfig => json!({
+            "anyOf": [reference(&config_name(Section::Topic)), reference(&config_name(Section::Broker))]
+        }),
         Kind::Map => json!({ "type": "object" }),
         Kind::Checks => checks(),
         Kind::Reach => {

@@ -53,6 +53,10 @@ pub enum UnfiredReason {
     NoTarget,
     /// It fired and touched nothing: no frame was dropped, no unsynced byte was lost.
     NoEffect,
+    /// The cluster refused what the operator asked for, or did not refuse what it should have.
+    Refused,
+    /// The operator was still at work when the run ended.
+    Unfinished,
 }
 
 impl fmt::Display for UnfiredReason {
@@ -61,6 +65,8 @@ impl fmt::Display for UnfiredReason {
             UnfiredReason::ConditionUnmet => "condition-unmet",
             UnfiredReason::NoTarget => "no-target",
             UnfiredReason::NoEffect => "no-effect",
+            UnfiredReason::Refused => "refused",
+            UnfiredReason::Unfinished => "unfinished",
         })
     }
 }

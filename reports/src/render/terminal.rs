@@ -108,6 +108,8 @@ fn doubts(report: &Report) -> Vec<String> {
             UnfiredReason::ConditionUnmet => "change its trigger, or give it more time",
             UnfiredReason::NoTarget => "aim it at a node that exists then",
             UnfiredReason::NoEffect => "let it strike while there is something to break",
+            UnfiredReason::Refused => "ask for what the cluster can do then, or expect it with `refused`",
+            UnfiredReason::Unfinished => "ask earlier, or heal what it waits for",
         };
         out.push(format!("fault {} did nothing ({}): {remedy}", fault.id, fault.reason));
     }

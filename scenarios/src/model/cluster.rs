@@ -21,6 +21,12 @@ pub struct Cluster {
     pub mode: Value<Mode>,
     /// Rack name to broker ids. Default: no racks.
     pub racks: BTreeMap<String, Vec<u32>>,
+    /// Feature levels with which the cluster is formatted (`kafka-storage format --feature`). Default: Kafka's.
+    pub features: BTreeMap<String, i16>,
+    /// Brokers that are declared, numbered after the others, and do not boot until a fault restarts them. Default 0.
+    pub standby: Value<u32>,
+    /// Controllers, numbered after the others, nodes of their own, that are no voters at first. Default 0.
+    pub observers: Value<u32>,
 }
 
 /// The number of controllers when the file gives none: `min(3, brokers)`.

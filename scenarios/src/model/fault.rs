@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Distribution, MessageFilter, Micros, Ppm, Span, Target, Value};
+use super::{Condition, Distribution, MessageFilter, Micros, Operation, Ppm, Span, Target, Value};
 
 /// `[[fault]]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +72,9 @@ pub enum Verb {
     Fence { target: Target, bind: Option<String> },
     /// `heal = "all"`, `heal = "id"` or a list of ids: undoes what faults still hold.
     Heal { heal: Heal },
+    /// `elect`, `move_leader`, `reassign`, `alter`, `admin`: an operator asks the cluster for something and repeats it
+    /// until it is done or refused. `refused`: the Kafka error with which it must be refused.
+    Operate { operation: Operation, refused: Option<String> },
 }
 
 impl Verb {
@@ -88,6 +91,7 @@ impl Verb {
             Verb::MetadataLag { .. } => "metadata_lag",
             Verb::Fence { .. } => "fence",
             Verb::Heal { .. } => "heal",
+            Verb::Operate { operation, .. } => operation.word(),
         }
     }
 
@@ -110,6 +114,7 @@ impl Verb {
             Verb::Link { scope: LinkScope::Between { one, other }, .. } => vec![one, other],
             Verb::Link { scope: LinkScope::Node { target }, .. } => vec![target],
             Verb::Heal { .. } => Vec::new(),
+            Verb::Operate { operation, .. } => operation.target().into_iter().collect(),
         }
     }
 
@@ -123,7 +128,7 @@ impl Verb {
             | Verb::Drop { bind, .. }
             | Verb::MetadataLag { bind, .. }
             | Verb::Fence { bind, .. } => bind.as_deref(),
-            Verb::Restart { .. } | Verb::Link { .. } | Verb::Heal { .. } => None,
+            Verb::Restart { .. } | Verb::Link { .. } | Verb::Heal { .. } | Verb::Operate { .. } => None,
         }
     }
 }

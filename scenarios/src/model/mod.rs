@@ -12,6 +12,7 @@
 //! | `condition.rs` | what a fault or a phase waits for: `isr_size(orders/0) == 2` |
 //! | `fault.rs` | scripted faults: one trigger, one verb |
 //! | `message.rs` | which messages a fault picks: `AlterPartition response` |
+//! | `operation.rs` | cluster verbs: what an operator asks of the cluster |
 //! | `chaos.rs` | random faults and their limits |
 //! | `phase.rs` | phases of a run |
 //! | `goal.rs` | check levels, the expected verdict, variants, sweeps |
@@ -23,6 +24,7 @@ mod condition;
 mod fault;
 mod goal;
 mod message;
+mod operation;
 mod phase;
 mod target;
 mod value;
@@ -41,6 +43,7 @@ pub use goal::{
     Variant,
 };
 pub use message::{Message, MessageFilter};
+pub use operation::{Configured, ElectionKind, Operation, Replicas};
 pub use phase::{Phase, PhaseEnd, PhaseKind};
 pub use target::{PartitionIndex, PartitionRef, Target};
 pub use value::{Distribution, Micros, Milli, Ppm, Span, Value};

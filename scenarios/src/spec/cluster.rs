@@ -19,6 +19,24 @@ pub(crate) static CLUSTER: TableSpec = TableSpec {
             "Whether controllers share the processes of the first brokers.",
         ),
         optional("racks", Kind::Map, "{}", "Rack name to broker ids."),
+        optional(
+            "features",
+            Kind::Map,
+            "Kafka's levels",
+            "Feature levels that the cluster is formatted with.",
+        ),
+        optional(
+            "standby",
+            Kind::IntDraw,
+            "0",
+            "Brokers, numbered after the others, that do not boot until a fault restarts them.",
+        ),
+        optional(
+            "observers",
+            Kind::IntDraw,
+            "0",
+            "Controllers of their own, numbered after the others, that are no voters at first.",
+        ),
     ],
 };
 

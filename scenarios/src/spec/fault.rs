@@ -1,6 +1,7 @@
 //! Phases and scripted faults.
 
 use super::message::{DROP, FENCE, HOLD, METADATA_LAG};
+use super::operation::{ADMIN, ALTER, ELECT, MOVE_LEADER, REASSIGN};
 use super::{Kind, TableSpec, not_yet, optional, required};
 
 /// `[[phase]]`.
@@ -78,14 +79,20 @@ pub(crate) static FAULT: TableSpec = TableSpec {
             "Verb: heartbeats do not arrive: the controller fences brokers that live.",
         ),
         optional("heal", Kind::Ids, "none", "Verb: undoes \"all\" or these faults."),
+        optional("elect", Kind::Table(&ELECT), "none", "Verb: an operator asks for a leader election."),
+        optional("move_leader", Kind::Table(&MOVE_LEADER), "none", "Verb: an operator makes a broker lead."),
+        optional("reassign", Kind::Table(&REASSIGN), "none", "Verb: an operator moves replicas."),
+        optional("alter", Kind::Table(&ALTER), "none", "Verb: an operator changes configs."),
+        optional(
+            "admin",
+            Kind::Table(&ADMIN),
+            "none",
+            "Verb: an operator deletes, re-creates or extends topics, deletes records, changes features or voters.",
+        ),
         not_yet("shutdown"),
         not_yet("disk"),
         not_yet("clock"),
         not_yet("rolling_restart"),
-        not_yet("reassign"),
-        not_yet("elect"),
-        not_yet("alter"),
-        not_yet("admin"),
         not_yet("kill_client"),
         not_yet("pause_client"),
     ],

@@ -8,6 +8,7 @@
 //! | `client.rs` | `[[producer]]`, `[[consumer]]` |
 //! | `fault.rs` | `[[phase]]`, `[[fault]]` and its verbs |
 //! | `message.rs` | verbs that pick messages |
+//! | `operation.rs` | the cluster verbs of `[[fault]]` |
 //! | `chaos.rs` | `[swarm]`, `[chaos]` |
 //! | `goal.rs` | `[expect]`, `[[variant]]`, `[sweep]` |
 
@@ -17,6 +18,7 @@ mod cluster;
 mod fault;
 mod goal;
 mod message;
+mod operation;
 
 pub(crate) use chaos::{
     CHAOS, CHAOS_CRASH, CHAOS_EFFECT, CHAOS_LINK, CHAOS_PARTITION, CHAOS_PAUSE, SHAPES, SWARM,
@@ -26,6 +28,9 @@ pub(crate) use cluster::{BROKER, CLUSTER, CONTROLLER, DISK, MODES, NETWORK, NETW
 pub(crate) use fault::{CRASH, CRASH_MODES, DIRECTIONS, FAULT, LINK, LINKS, PARTITION, PAUSE, PHASE};
 pub(crate) use goal::{EXPECT, LEVELS, QUANTIFIERS, SWEEP, VARIANT, VERDICTS};
 pub(crate) use message::{DROP, FENCE, HOLD, METADATA_LAG};
+pub(crate) use operation::{
+    ADD_PARTITIONS, ADMIN, ALTER, DELETE_RECORDS, ELECT, ELECTIONS, MOVE_LEADER, REASSIGN, UPDATE_FEATURE,
+};
 
 use crate::catalogue::Section;
 
@@ -85,6 +90,12 @@ pub(crate) enum Kind {
     TargetOrTwo,
     /// A target, or this table.
     TargetOr(&'static TableSpec),
+    /// A target, or a list of broker ids.
+    TargetOrInts,
+    /// `"orders/0"` or `"orders/*"`.
+    Partition,
+    /// An offset, or -1.
+    Offset,
     Condition,
     /// `"Fetch response"`.
     Message,
@@ -101,6 +112,8 @@ pub(crate) enum Kind {
     Table(&'static TableSpec),
     Tables(&'static TableSpec),
     Config(Section),
+    /// Configs of a topic or of brokers: another key says which.
+    AlteredConfig,
     /// A table whose keys the file chooses.
     Map,
     Checks,

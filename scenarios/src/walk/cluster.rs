@@ -21,6 +21,9 @@ impl Walk<'_> {
             controllers: None,
             mode: Value::Fixed(Mode::Combined),
             racks: BTreeMap::new(),
+            features: BTreeMap::new(),
+            standby: Value::Fixed(0),
+            observers: Value::Fixed(0),
         };
         let Some(fields) = node.and_then(|node| self.open_node(&spec::CLUSTER, node)) else { return cluster };
         if let Some(node) = fields.node("brokers") {
@@ -48,8 +51,37 @@ impl Walk<'_> {
                 None => self.wrong_type(node, "`racks` is a table of rack names"),
             }
         }
+        if let Some(node) = fields.node("features") {
+            cluster.features = self.features(node);
+        }
+        if let Some(node) = fields.node("standby") {
+            cluster.standby = self.int_draw(node, 0, NODES_MAX).unwrap_or(cluster.standby);
+        }
+        if let Some(node) = fields.node("observers") {
+            cluster.observers = self.int_draw(node, 0, NODES_MAX).unwrap_or(cluster.observers);
+        }
         fields.close();
         cluster
+    }
+
+    /// Feature names have dots, which TOML reads as nested tables.
+    fn features(&mut self, node: &Node) -> BTreeMap<String, i16> {
+        let Some(table) = node.as_table() else {
+            self.wrong_type(node, "`features` is a table of feature names");
+            return BTreeMap::new();
+        };
+        let mut flat = Vec::new();
+        self.flatten(table, "", &mut flat);
+        let mut features = BTreeMap::new();
+        for (name, span, node) in flat {
+            let place = Node { span, value: node.value.clone() };
+            if self.known_feature(&name, &place)
+                && let Some(level) = self.level_of_feature(node)
+            {
+                features.insert(name, level);
+            }
+        }
+        features
     }
 
     fn mode(&mut self, node: &Node) -> Option<Value<Mode>> {

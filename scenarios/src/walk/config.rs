@@ -39,7 +39,12 @@ impl Walk<'_> {
         configs
     }
 
-    fn flatten<'t>(&self, table: &'t Table, prefix: &str, flat: &mut Vec<(String, Span, &'t Node)>) {
+    pub(super) fn flatten<'t>(
+        &self,
+        table: &'t Table,
+        prefix: &str,
+        flat: &mut Vec<(String, Span, &'t Node)>,
+    ) {
         for entry in &table.entries {
             let name = format!("{prefix}{}", entry.key);
             match &entry.node.value {

@@ -22,6 +22,7 @@ const VERBS: &[&str] = &[
     "rolling_restart",
     "reassign",
     "elect",
+    "move_leader",
     "alter",
     "admin",
     "kill_client",
@@ -34,8 +35,23 @@ const VERBS: &[&str] = &[
 ];
 
 /// Verbs that are acted upon.
-const MODELLED: &[&str] =
-    &["crash", "restart", "pause", "partition", "link", "hold", "drop", "metadata_lag", "fence", "heal"];
+const MODELLED: &[&str] = &[
+    "crash",
+    "restart",
+    "pause",
+    "partition",
+    "link",
+    "hold",
+    "drop",
+    "metadata_lag",
+    "fence",
+    "heal",
+    "elect",
+    "move_leader",
+    "reassign",
+    "alter",
+    "admin",
+];
 
 impl Walk<'_> {
     pub(super) fn fault(&mut self, node: &Node, number: usize) -> Option<Fault> {
@@ -49,7 +65,7 @@ impl Walk<'_> {
         let trigger = self.trigger(&fields);
         let verb = self.verb(&fields);
         if let (Some((verb, _)), Some(entry)) = (&verb, fields.get("for"))
-            && matches!(verb, Verb::Restart { .. } | Verb::Heal { .. })
+            && matches!(verb, Verb::Restart { .. } | Verb::Heal { .. } | Verb::Operate { .. })
         {
             let message = format!("`{}` happens at once: it has no `for`", verb.word());
             self.report(Diagnostic::error("scn::needless_for", message).at(entry.key_span, ""));
@@ -177,6 +193,11 @@ impl Walk<'_> {
                 .target_and_name(&spec::FENCE, &entry.node)
                 .map(|(target, bind)| Verb::Fence { target, bind }),
             "heal" => self.heal(&entry.node).map(|heal| Verb::Heal { heal }),
+            "elect" => self.elect(&entry.node),
+            "move_leader" => self.move_leader(&entry.node),
+            "reassign" => self.reassign(&entry.node),
+            "alter" => self.alter(&entry.node),
+            "admin" => self.admin(&entry.node),
             // A verb that is not modelled yet: reported when the table was opened.
             _ => {
                 debug_assert!(is_refused || given.len() > 1);

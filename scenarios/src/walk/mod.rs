@@ -15,6 +15,7 @@
 //! | `client.rs` | producers and consumers |
 //! | `fault.rs` | scripted faults |
 //! | `message.rs` | verbs that pick messages |
+//! | `operation.rs` | their cluster verbs |
 //! | `chaos.rs` | swarm and chaos |
 //! | `goal.rs` | checks, expectations, variants |
 //! | `phase.rs` | phases, and those that the language adds |
@@ -33,6 +34,7 @@ mod goal;
 mod lint;
 mod message;
 mod names;
+mod operation;
 mod params;
 mod phase;
 mod root;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Walk;
 use crate::diagnostic::Diagnostic;
-use crate::model::{PartitionIndex, Scenario, Span, Trigger, Value};
+use crate::model::{Operation, PartitionIndex, Scenario, Span, Trigger, Value, Verb};
 use crate::syntax::scanner::Reference;
 use crate::syntax::tree::{Node, Table};
 
@@ -64,8 +64,11 @@ fn unique_clients(walk: &mut Walk<'_>, scenario: &Scenario) {
 }
 
 fn references(walk: &mut Walk<'_>, scenario: &Scenario) {
-    let brokers = scenario.cluster.brokers.max().unwrap_or(0);
-    let controllers = scenario.cluster.controllers.as_ref().map_or(brokers.min(3), |n| n.max().unwrap_or(0));
+    let most = |count: &Value<u32>| count.max().unwrap_or(0);
+    let cluster = &scenario.cluster;
+    let controllers = cluster.controllers.as_ref().map_or(most(&cluster.brokers).min(3), most);
+    let controllers = controllers + most(&cluster.observers);
+    let brokers = most(&cluster.brokers) + most(&cluster.standby);
     let topics: Vec<&str> = scenario.topics.iter().map(|topic| topic.name.as_str()).collect();
     let faults: Vec<&str> = scenario.faults.iter().map(|fault| fault.id.as_str()).collect();
     let racks: Vec<&str> = scenario.cluster.racks.keys().map(String::as_str).collect();
@@ -84,7 +87,8 @@ fn references(walk: &mut Walk<'_>, scenario: &Scenario) {
             Reference::Partition(partition) => match scenario.topic(&partition.topic) {
                 None => walk.unknown_word("scn::unknown_topic", "topic", &partition.topic, &topics, span),
                 Some(topic) => {
-                    let count = topic.partitions.max().unwrap_or(0);
+                    let count =
+                        topic.partitions.max().unwrap_or(0).max(partitions_added(scenario, &topic.name));
                     if let PartitionIndex::One(index) = partition.partition
                         && index >= count
                     {
@@ -128,6 +132,17 @@ fn references(walk: &mut Walk<'_>, scenario: &Scenario) {
         }
         seen.push((reference, span));
     }
+}
+
+/// The most partitions that faults give to a topic.
+fn partitions_added(scenario: &Scenario, name: &str) -> u32 {
+    let counts = scenario.faults.iter().filter_map(|fault| match &fault.verb {
+        Verb::Operate { operation: Operation::AddPartitions { topic, count }, .. } if topic == name => {
+            Some(*count)
+        }
+        _ => None,
+    });
+    counts.max().unwrap_or(0)
 }
 
 /// Names of client tables with the largest number of clients each.

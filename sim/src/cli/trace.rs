@@ -243,6 +243,13 @@ fn client(plan: &Plan, fact: &HistoryEvent) -> (TraceLevel, String) {
             (Info, format!("{partition} ends at {offset}, it is told"))
         }
         HistoryEvent::CaughtUp { partition, offset } => (Debug, format!("{partition} caught up at {offset}")),
+        HistoryEvent::TopicReplaced { topic, topic_id } => {
+            (Info, format!("learns that {topic} is another topic now ({topic_id})"))
+        }
+        HistoryEvent::Operated { fault, n, refused } => {
+            let outcome = refused.as_ref().map_or("done".to_owned(), |error| format!("refused: {error}"));
+            (Info, format!("{fault}#{n}: {outcome}"))
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use broker::wire::{Request, Response};
 use super::backoff::Backoff;
 use super::metadata::Metadata;
 use super::network::{Lost, Network, NetworkEvent, NetworkSettings};
+use crate::history::HistoryEvent;
 use crate::host::Outputs;
 use crate::seed::{ChaCha8Rng, Seed};
 
@@ -92,6 +93,21 @@ impl<T> Cluster<T> {
         self.network.ready(node, now, out).then_some(node)
     }
 
+    /// As [`Cluster::any_ready`], but not this node while there are others.
+    pub fn any_ready_but(
+        &mut self,
+        avoided: Option<NodeId>,
+        now: Instant,
+        out: &mut Outputs,
+    ) -> Option<NodeId> {
+        let mut nodes = self.metadata.nodes();
+        if nodes.len() > 1 {
+            nodes.retain(|node| Some(*node) != avoided);
+        }
+        let node = self.network.least_loaded(&nodes, now)?;
+        self.network.ready(node, now, out).then_some(node)
+    }
+
     /// Asks a node that is ready.
     pub fn ask(
         &mut self,
@@ -117,7 +133,9 @@ impl<T> Cluster<T> {
                 NetworkEvent::Finished { node, tag: Tag::Own(tag), result } => {
                     answers.push(Answer { node, tag, result });
                 }
-                NetworkEvent::Finished { tag: Tag::Metadata, result, .. } => self.on_metadata(result, now),
+                NetworkEvent::Finished { tag: Tag::Metadata, result, .. } => {
+                    self.on_metadata(result, now, out);
+                }
                 NetworkEvent::Disconnected { .. } => self.metadata.request_update(),
             }
         }
@@ -125,11 +143,15 @@ impl<T> Cluster<T> {
         answers
     }
 
-    fn on_metadata(&mut self, result: Result<Response, Lost>, now: Instant) {
+    fn on_metadata(&mut self, result: Result<Response, Lost>, now: Instant, out: &mut Outputs) {
         match result {
             Ok(Response::Metadata(response)) => {
                 for (node, address) in self.metadata.on_response(&response, now, &mut self.rng) {
                     self.network.set_address(node, address);
+                }
+                for (topic, topic_id) in self.metadata.take_replaced() {
+                    let topic = topic.to_string();
+                    out.history.push(HistoryEvent::TopicReplaced { topic, topic_id });
                 }
             }
             Ok(_) | Err(_) => self.metadata.on_lost(now, &mut self.rng),

@@ -54,6 +54,10 @@ pub struct Metadata {
     wanted: BTreeSet<Arc<str>>,
     topics: BTreeMap<Arc<str>, TopicMetadata>,
     last_seen: BTreeMap<TopicPartition, (TopicId, PartitionMetadata)>,
+    /// The id under which each topic was last known, also while it does not exist.
+    ids: BTreeMap<Arc<str>, TopicId>,
+    /// Topics that were found to be others than before, since they were last asked for.
+    replaced: Vec<(Arc<str>, TopicId)>,
     is_needed: bool,
     is_asked: bool,
     attempts: u32,
@@ -74,6 +78,8 @@ impl Metadata {
             wanted: BTreeSet::new(),
             topics: BTreeMap::new(),
             last_seen: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            replaced: Vec::new(),
             is_needed: true,
             is_asked: false,
             attempts: 0,
@@ -106,6 +112,16 @@ impl Metadata {
     /// A topic, if it is known.
     pub fn topic(&self, name: &str) -> Option<&TopicMetadata> {
         self.topics.get(name)
+    }
+
+    /// The id under which a topic is or was last known.
+    pub fn last_id(&self, name: &str) -> Option<TopicId> {
+        self.ids.get(name).copied()
+    }
+
+    /// Topics that were deleted and created again, with their new ids, each told once (KIP-516).
+    pub fn take_replaced(&mut self) -> Vec<(Arc<str>, TopicId)> {
+        std::mem::take(&mut self.replaced)
     }
 
     /// A topic's name by its id.
@@ -195,6 +211,9 @@ impl Metadata {
             if let Some(error) = ErrorCode::try_from_code(topic.error_code) {
                 self.is_needed |= means_stale_metadata(error) || error.is_retriable();
                 continue;
+            }
+            if self.ids.insert(name.clone(), topic.topic_id).is_some_and(|before| before != topic.topic_id) {
+                self.replaced.push((name.clone(), topic.topic_id));
             }
             let mut partitions = BTreeMap::new();
             for partition in &topic.partitions {

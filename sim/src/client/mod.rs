@@ -12,7 +12,7 @@
 //! | `errors.rs` | what error codes mean to a client |
 //! | `producer/` | [`Producer`]: batching, retries in order, idempotence |
 //! | `consumer/` | [`Consumer`]: positions, long-polling, truncation detection (KIP-320) |
-//! | `admin.rs` | [`Admin`]: creates topics |
+//! | `admin/` | [`Admin`]: creates topics; [`Operator`]: carries out what an operator is asked to do |
 //!
 //! *Invariant:* nothing here reads a clock, opens a socket or knows the simulator. Deliberately absent: ApiVersions
 //! negotiation, compression, transactions, consumer groups, fetch sessions, leader hints (KIP-951).
@@ -29,7 +29,7 @@ mod producer;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use admin::{Admin, NewTopic};
+pub use admin::{Admin, AdminStep, AdminTask, ConfigOwner, NewTopic, Operator};
 pub use backoff::Backoff;
 pub use cluster::{Answer, Cluster, ClusterSettings};
 pub use config::{AdminConfig, ConsumerConfig, OffsetReset, ProducerConfig};

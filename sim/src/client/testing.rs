@@ -52,6 +52,15 @@ impl Client for super::Admin {
     }
 }
 
+impl Client for super::Operator {
+    fn step(&mut self, now: Instant, input: Input, out: &mut Outputs) {
+        super::Operator::step(self, now, input, out);
+    }
+    fn next_deadline(&self) -> Option<Instant> {
+        super::Operator::next_deadline(self)
+    }
+}
+
 /// A request that waits for the test's answer.
 #[derive(Debug)]
 pub(crate) struct Asked {

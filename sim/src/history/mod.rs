@@ -11,8 +11,10 @@
 //! | [`HistoryEvent::Polled`] | ok: these records were delivered to the application |
 //! | [`HistoryEvent::Positioned`] | the consumer's position changed other than by reading on |
 //! | [`HistoryEvent::EndOffset`] | ok: the client asked where the partition ends |
+//! | [`HistoryEvent::TopicReplaced`] | what the client is told from here on is about another topic of the same name |
+//! | [`HistoryEvent::Operated`] | a task of the operator is over |
 
-use broker::ids::{Offset, TopicPartition};
+use broker::ids::{Offset, TopicId, TopicPartition};
 
 /// The identity of one record: producer number in the upper 24 bits, its own counter in the lower 40. The producer number
 /// is the load's number in the plan times [`Value::INCARNATIONS`] plus its incarnation: a producer that is killed and
@@ -98,4 +100,9 @@ pub enum HistoryEvent {
     CaughtUp { partition: TopicPartition, offset: Offset },
     /// The client asked where the partition ends (ListOffsets, latest) and was told.
     EndOffset { partition: TopicPartition, offset: Offset },
+    /// The topic that the client knew by this name was deleted and there is another one (KIP-516): what the client is told
+    /// from here on is about that.
+    TopicReplaced { topic: String, topic_id: TopicId },
+    /// The operator's work for the `n`-th strike of this fault is done, or was refused with this Kafka error.
+    Operated { fault: String, n: u32, refused: Option<String> },
 }

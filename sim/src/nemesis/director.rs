@@ -30,6 +30,8 @@ pub struct Director {
     first_run: Option<Instant>,
     last_resolved: Option<Instant>,
     skipped: u64,
+    /// Reports of the operator that were read.
+    heard: usize,
     interest: Change,
     wake: Option<Instant>,
     is_ended: bool,
@@ -46,12 +48,13 @@ impl Director {
             plan: plan.clone(),
             is_inert,
             bindings: Bindings::new(),
-            held: Held::default(),
+            held: Held::with_idle(&plan.standby),
             expiries: Vec::new(),
             phases: Vec::new(),
             first_run: None,
             last_resolved: None,
             skipped: 0,
+            heard: 0,
             interest: Change::ALL,
             wake: None,
             is_ended: false,
@@ -72,6 +75,7 @@ impl Director {
         if self.phases.is_empty() {
             self.enter(0, now, control);
         }
+        self.hear(view, now);
         self.expire(now, control);
         // After a strike the view must be looked at again, before anything else is decided in this event.
         if !self.strike_next(view, now, control) {
@@ -145,7 +149,7 @@ impl Director {
         let met = |condition| holds(condition, &self.plan, view, &self.bindings, now);
         let (is_over, is_met) = match &phase.end {
             PhaseEnd::For { length } if phase.kind == PhaseKind::Settle => {
-                (is_past(length.0), met(&all_well))
+                (is_past(length.0), met(&all_well) && !self.is_operator_at_work())
             }
             PhaseEnd::For { length } => (is_past(length.0), true),
             PhaseEnd::Until { condition, within } => {
@@ -176,8 +180,11 @@ impl Director {
     /// A cluster that was healed a moment ago may still look whole because nobody has noticed yet that it is not: until a
     /// broker that came back has registered, the metadata speaks of the log that it had before.
     fn is_calm(&self, view: &ClusterView, passed: Duration) -> bool {
-        let mut nodes = self.plan.hosts().filter(|(host, _)| self.plan.node_id(*host).is_some());
-        passed >= SETTLES_NOT_BEFORE && nodes.all(|(host, _)| view.is_at_work(host))
+        let is_node = |host| self.plan.node_id(host).is_some() && !self.held.is_idle(host);
+        let mut nodes = self.plan.hosts().filter(|(host, _)| is_node(*host));
+        passed >= SETTLES_NOT_BEFORE
+            && nodes.all(|(host, _)| view.is_at_work(host))
+            && !self.is_operator_at_work()
     }
 
     /// When the last scripted fault was over, or the phase began if that is later; `None` while one is to come.
@@ -185,7 +192,8 @@ impl Director {
         let faults = self.plan.faults.iter().enumerate();
         let mut scripted = faults.filter(|(_, fault)| !fault.is_chaos && fault.scope == FaultScope::Run);
         let is_held = |index| self.expiries.iter().any(|(_, fault, _)| *fault == index);
-        let all_over = scripted.all(|(index, _)| self.watches[index].is_over && !is_held(index));
+        let is_over = |watch: &Watch| watch.is_over && watch.under_way == 0;
+        let all_over = scripted.all(|(index, _)| is_over(&self.watches[index]) && !is_held(index));
         all_over.then(|| self.last_resolved.map_or(phase_start, |at| at.max(phase_start)))
     }
 
@@ -233,6 +241,7 @@ impl Director {
         } else {
             let mut strike = Strike {
                 fault: &fault.id,
+                n: self.watches[index].fired + 1,
                 verb: &fault.verb,
                 plan: &self.plan,
                 view,
@@ -257,6 +266,7 @@ impl Director {
                     Some(hold) if !undo.is_empty() => {
                         self.expiries.push((now + Duration::from_micros(hold), index, n));
                     }
+                    _ if matches!(fault.verb, Verb::Operate { .. }) => watch.under_way += 1,
                     _ => watch.completed = watch.completed.or(Some(now)),
                 }
                 if let Some(name) = fault.verb.binds() {
@@ -268,6 +278,37 @@ impl Director {
             }
         }
         self.note_healed(now);
+    }
+
+    fn is_operator_at_work(&self) -> bool {
+        self.watches.iter().any(|watch| watch.under_way > 0)
+    }
+
+    /// Reads what became of the operator's tasks.
+    fn hear(&mut self, view: &ClusterView, now: Instant) {
+        for report in view.operated().iter().skip(self.heard) {
+            self.heard += 1;
+            let Some(index) = self.plan.faults.iter().position(|fault| fault.id == report.fault) else {
+                continue;
+            };
+            let expected = match &self.plan.faults[index].verb {
+                Verb::Operate { refused, .. } => refused.as_deref(),
+                _ => None,
+            };
+            let watch = &mut self.watches[index];
+            watch.under_way = watch.under_way.saturating_sub(1);
+            watch.completed = watch.completed.or(Some(now));
+            watch.refusal = match (report.refused.as_deref(), expected) {
+                (got, wanted) if got == wanted => watch.refusal.take(),
+                (Some(got), None) => Some(format!("the cluster refused it: {got}")),
+                (None, Some(wanted)) => Some(format!("it was done, and {wanted} was expected")),
+                (Some(got), Some(wanted)) => {
+                    Some(format!("the cluster refused it: {got}, and {wanted} was expected"))
+                }
+                (None, None) => None,
+            };
+            self.last_resolved = Some(now);
+        }
     }
 
     /// Takes back what has lasted long enough.
@@ -307,6 +348,9 @@ impl Director {
         for (fault, watch) in self.plan.faults.iter().zip(&self.watches) {
             interest = interest.and(watch.interest(fault));
             wakes.extend(watch.wake(fault, now));
+        }
+        if self.is_operator_at_work() {
+            interest = interest.and(Change::CLIENTS);
         }
         wakes.extend(self.expiries.iter().map(|(at, _, _)| *at));
         if let (Some(phase), Some(record)) = (self.current(), self.phases.last()) {
@@ -368,13 +412,21 @@ impl Director {
         for (fault, watch) in self.plan.faults.iter().zip(&self.watches) {
             // A net that caught nothing was not there.
             let is_empty = watch.fired > 0 && catches(&fault.verb) && view.caught(&fault.id) == 0;
-            if (watch.fired > 0 && !is_empty) || (fault.is_chaos && !(self.is_inert && watch.tried > 0)) {
+            let unanswered = match (&watch.refusal, watch.under_way) {
+                (Some(_), _) => Some(UnfiredReason::Refused),
+                (None, 0) => None,
+                (None, _) => Some(UnfiredReason::Unfinished),
+            };
+            let did = watch.fired > 0 && !is_empty && unanswered.is_none();
+            if did || (fault.is_chaos && !(self.is_inert && watch.tried > 0)) {
                 continue;
             }
-            let missed = watch.missed.unwrap_or(UnfiredReason::ConditionUnmet);
+            let missed = unanswered.or(watch.missed).unwrap_or(UnfiredReason::ConditionUnmet);
             let reason = if is_empty { UnfiredReason::NoEffect } else { missed };
             let detail = match reason {
                 _ if is_empty => "it struck and no message that it waits for came by".to_owned(),
+                UnfiredReason::Refused => watch.refusal.clone().unwrap_or_default(),
+                UnfiredReason::Unfinished => "the operator was still at it when the run ended".to_owned(),
                 UnfiredReason::ConditionUnmet => format!("{} never came", fault.trigger),
                 UnfiredReason::NoTarget => "it was due and nobody had the role that it aims at".to_owned(),
                 UnfiredReason::NoEffect => "it was due and changed nothing".to_owned(),

@@ -3,6 +3,7 @@
 use broker::io::Input;
 use broker::time::Instant;
 
+use crate::client::AdminTask;
 use crate::plan::HostId;
 use crate::trace::CrashMode;
 use crate::world::{Control, Cut, CutId, HostState, Intercept, LinkEffect};
@@ -17,6 +18,8 @@ pub struct FakeControl {
     pub intercepts: Vec<(u64, Intercept)>,
     pub wakes: Vec<Instant>,
     pub told: Vec<HostId>,
+    /// What the operator was given to do.
+    pub tasks: Vec<AdminTask>,
     pub is_ended: bool,
     next_cut: u64,
 }
@@ -82,7 +85,8 @@ impl Control for FakeControl {
         self.intercepts.retain(|(rule, _)| *rule != id.0);
         self.cuts.len() + self.effects.len() + self.intercepts.len() < before
     }
-    fn tell(&mut self, host: HostId, _input: Input) {
+    fn tell(&mut self, host: HostId, input: Input) {
+        self.tasks.extend(AdminTask::from_input(&input));
         self.told.push(host);
     }
     fn wake_at(&mut self, at: Instant) {

@@ -28,7 +28,7 @@ pub(super) fn undo(heal: &Heal, plan: &Plan, held: &mut Held, control: &mut dyn 
         Heal::Faults(ids) => held.release_faults(ids, control),
         Heal::All => {
             let mut did = held.release_all(control);
-            for (host, _) in plan.hosts() {
+            for (host, _) in plan.hosts().filter(|(host, _)| !held.is_idle(*host)) {
                 did |= match control.state(host) {
                     HostState::Down => control.start(host),
                     HostState::Paused => control.resume(host),

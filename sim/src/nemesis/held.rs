@@ -29,9 +29,21 @@ struct Grip {
 pub struct Held {
     grips: Vec<Grip>,
     healed: Vec<(String, u32)>,
+    /// Machines that have never run, and are not to run before a fault starts them.
+    idle: Vec<HostId>,
 }
 
 impl Held {
+    /// Nothing is broken; these machines have not been put into service yet.
+    pub(super) fn with_idle(idle: &[HostId]) -> Held {
+        Held { idle: idle.to_vec(), ..Held::default() }
+    }
+
+    /// Is the machine not in service yet? Nothing that heals starts it.
+    pub(super) fn is_idle(&self, host: HostId) -> bool {
+        self.idle.contains(&host)
+    }
+
     /// Remembers what the `n`-th strike of a fault did.
     pub(super) fn hold(&mut self, fault: &str, n: u32, undo: Vec<Undo>, isolated: Vec<HostId>) {
         if !undo.is_empty() {
@@ -78,6 +90,7 @@ impl Held {
 
     /// A machine was started by other means: no fault holds it down any more.
     pub(super) fn started(&mut self, host: HostId) {
+        self.idle.retain(|idle| *idle != host);
         for grip in &mut self.grips {
             grip.undo.retain(|undo| *undo != Undo::Start(host));
             if grip.undo.is_empty() {
@@ -95,6 +108,7 @@ impl Held {
 
     /// Is this machine out of the cluster: down, paused or isolated?
     pub(super) fn is_impaired(&self, host: HostId, control: &dyn Control) -> bool {
-        control.state(host) != HostState::Up || self.grips.iter().any(|grip| grip.isolated.contains(&host))
+        (control.state(host) != HostState::Up && !self.is_idle(host))
+            || self.grips.iter().any(|grip| grip.isolated.contains(&host))
     }
 }

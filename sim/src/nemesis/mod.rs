@@ -15,12 +15,13 @@
 //! | `trigger.rs` | when one fault is due |
 //! | `held.rs` | [`Held`]: what faults still hold, and how it is undone |
 //! | `strike.rs` | [`FAMILIES`]: the verbs; limits of random strikes |
-//! | `process.rs`, `network.rs`, `message.rs`, `heal.rs` | the fault families |
+//! | `process.rs`, `network.rs`, `message.rs`, `cluster.rs`, `heal.rs` | the fault families |
 //!
 //! To add a fault: a variant of `scenarios::model::Verb`, a function in a family's file (or a new file), and one row in
 //! [`FAMILIES`].
 
 mod change;
+mod cluster;
 mod condition;
 mod director;
 mod heal;
@@ -36,6 +37,8 @@ mod view;
 
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod operator_tests;
 #[cfg(test)]
 mod tests;
 

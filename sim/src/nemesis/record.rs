@@ -27,6 +27,10 @@ pub enum UnfiredReason {
     NoTarget,
     /// It was due and changed nothing.
     NoEffect,
+    /// The cluster refused what the operator asked for, or did not refuse what it should have.
+    Refused,
+    /// The operator was still at work when the run ended.
+    Unfinished,
 }
 
 /// A fault that never did what it was there for.

@@ -4,7 +4,7 @@ use scenarios::model::Verb;
 
 use super::held::{Held, Undo};
 use super::target::{Bindings, resolve};
-use super::{ClusterView, heal, message, network, process};
+use super::{ClusterView, cluster, heal, message, network, process};
 use crate::plan::{HostId, Plan};
 use crate::seed::ChaCha8Rng;
 use crate::world::Control;
@@ -50,12 +50,23 @@ pub const FAMILIES: &[Family] = &[
         strike: message::fence,
     },
     Family { verb: "heal", about: "what faults still hold is undone", strike: heal::heal },
+    Family { verb: "elect", about: "an operator asks for a leader election", strike: cluster::operate },
+    Family { verb: "move_leader", about: "an operator makes a broker lead", strike: cluster::operate },
+    Family { verb: "reassign", about: "an operator moves replicas", strike: cluster::operate },
+    Family { verb: "alter", about: "an operator changes configs", strike: cluster::operate },
+    Family {
+        verb: "admin",
+        about: "an operator changes topics, records, features or voters",
+        strike: cluster::operate,
+    },
 ];
 
 /// What a verb has at hand.
 pub(super) struct Strike<'a> {
     /// The fault's id.
     pub fault: &'a str,
+    /// Which strike of it that does something, from 1.
+    pub n: u32,
     pub verb: &'a Verb,
     pub plan: &'a Plan,
     pub view: &'a ClusterView,

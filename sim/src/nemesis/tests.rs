@@ -8,14 +8,16 @@ use scenarios::model::*;
 use super::fake::FakeControl;
 use super::*;
 use crate::history::{Acks, HistoryEvent, Value as RecordValue};
-use crate::plan::{FaultScope, HostId, Plan, PlannedFault, PlannedTrigger, tests::scenario};
+use crate::plan::{
+    FaultScope, HostId, HostKind, Plan, PlannedFault, PlannedHost, PlannedTrigger, tests::scenario,
+};
 use crate::seed::Seed;
 use crate::trace::{CrashMode as How, Fact, StopKind, WorldFact};
 use crate::world::{Control, HostState};
 
-const SECOND: u64 = 1_000_000;
+pub(super) const SECOND: u64 = 1_000_000;
 
-fn orders(index: u32) -> PartitionRef {
+pub(super) fn orders(index: u32) -> PartitionRef {
     PartitionRef { topic: "orders".into(), partition: PartitionIndex::One(index) }
 }
 
@@ -27,7 +29,7 @@ fn crash(target: Target) -> Verb {
     Verb::Crash { target, mode: CrashMode::Process, bind: Some("victim".into()) }
 }
 
-fn fault(id: &str, trigger: PlannedTrigger, verb: Verb) -> PlannedFault {
+pub(super) fn fault(id: &str, trigger: PlannedTrigger, verb: Verb) -> PlannedFault {
     let stream = format!("fault/{id}");
     PlannedFault {
         id: id.into(),
@@ -40,7 +42,7 @@ fn fault(id: &str, trigger: PlannedTrigger, verb: Verb) -> PlannedFault {
     }
 }
 
-fn at(seconds: u64) -> PlannedTrigger {
+pub(super) fn at(seconds: u64) -> PlannedTrigger {
     PlannedTrigger::At { at_us: seconds * SECOND }
 }
 
@@ -53,22 +55,38 @@ fn compare(left: Measure, op: Compare, right: Operand) -> Condition {
 }
 
 /// A director, a view and a world; facts of the director and of the world go into the view as a run does it.
-struct Story {
-    director: Director,
-    view: ClusterView,
-    world: FakeControl,
+pub(super) struct Story {
+    pub(super) director: Director,
+    pub(super) view: ClusterView,
+    pub(super) world: FakeControl,
     facts: Vec<WorldFact>,
     offset: i64,
 }
 
 impl Story {
-    fn new(faults: Vec<PlannedFault>) -> Story {
+    pub(super) fn new(faults: Vec<PlannedFault>) -> Story {
         Story::with(faults, false)
     }
 
-    fn with(faults: Vec<PlannedFault>, is_inert: bool) -> Story {
+    pub(super) fn with(faults: Vec<PlannedFault>, is_inert: bool) -> Story {
+        Story::of(faults, is_inert, None)
+    }
+
+    /// One machine is not in service yet.
+    pub(super) fn with_standby(faults: Vec<PlannedFault>, standby: HostId) -> Story {
+        Story::of(faults, false, Some(standby))
+    }
+
+    fn of(faults: Vec<PlannedFault>, is_inert: bool, standby: Option<HostId>) -> Story {
         let mut plan = Plan::draw_scenario(&scenario(), "", Seed(1)).unwrap();
+        if faults.iter().any(|fault| matches!(fault.verb, Verb::Operate { .. })) {
+            let kind = HostKind::Client { name: "operator".into() };
+            let desk = PlannedHost { name: "operator".into(), kind, rack: None, config: ConfigMap::new() };
+            plan.operator = Some(HostId(plan.hosts.len() as u32));
+            plan.hosts.push(desk);
+        }
         plan.faults = faults;
+        plan.standby = standby.into_iter().collect();
         let mut story = Story {
             director: Director::new(&plan, is_inert),
             view: ClusterView::new(&plan),
@@ -76,15 +94,18 @@ impl Story {
             facts: Vec::new(),
             offset: 0,
         };
-        for (host, _) in plan.hosts() {
+        for (host, _) in plan.hosts().filter(|(host, _)| Some(*host) != standby) {
             story.tell(Some(host), Fact::World(WorldFact::Started { incarnation: 0 }));
+        }
+        if let Some(standby) = standby {
+            story.world.states[standby.0 as usize] = HostState::Down;
         }
         story.lead(0, 0, &[0, 1, 2]);
         story.lead(1, 1, &[0, 1, 2]);
         story
     }
 
-    fn tell(&mut self, host: Option<HostId>, fact: Fact) {
+    pub(super) fn tell(&mut self, host: Option<HostId>, fact: Fact) {
         self.view.observe(host, &fact);
         self.settle_down();
     }
@@ -104,7 +125,7 @@ impl Story {
         }
     }
 
-    fn lead(&mut self, partition: i32, leader: i32, isr: &[i32]) {
+    pub(super) fn lead(&mut self, partition: i32, leader: i32, isr: &[i32]) {
         self.offset += 1;
         let log =
             LogId { partition: TopicPartition::new("orders", partition), topic_id: TopicId::from_u128(7) };
@@ -139,7 +160,7 @@ impl Story {
         self.tell(Some(HostId(4)), Fact::Client(acked));
     }
 
-    fn wait(&mut self, seconds: u64) {
+    pub(super) fn wait(&mut self, seconds: u64) {
         let target = Instant(self.world.now.0 + seconds * SECOND);
         // Alarms in between ring at their time.
         loop {
@@ -152,7 +173,7 @@ impl Story {
         }
     }
 
-    fn fired(&self) -> Vec<(&str, &[HostId])> {
+    pub(super) fn fired(&self) -> Vec<(&str, &[HostId])> {
         let fired = self.facts.iter().filter_map(|fact| match fact {
             WorldFact::FaultFired { id, targets, .. } => Some((id.as_str(), targets.as_slice())),
             _ => None,
@@ -390,7 +411,7 @@ fn phases_follow_each_other_and_settle_mends_everything() {
     assert!(story.director.phases().iter().all(|phase| phase.is_met && phase.end.is_some()));
 }
 
-fn log(partition: i32) -> LogId {
+pub(super) fn log(partition: i32) -> LogId {
     LogId { partition: TopicPartition::new("orders", partition), topic_id: TopicId::from_u128(7) }
 }
 
@@ -461,10 +482,8 @@ fn inert_faults_do_nothing_and_say_so() {
 #[test]
 fn every_verb_of_the_language_has_a_family() {
     let words: Vec<&str> = FAMILIES.iter().map(|family| family.verb).collect();
-    assert_eq!(
-        words,
-        ["crash", "restart", "pause", "partition", "link", "hold", "drop", "metadata_lag", "fence", "heal"]
-    );
+    let verbs: Vec<&str> = scenarios::names::verbs().into_iter().map(|(verb, _)| verb).collect();
+    assert_eq!(words, verbs);
 }
 
 #[test]

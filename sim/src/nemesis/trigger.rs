@@ -16,6 +16,10 @@ pub(super) struct Watch {
     pub tried: u32,
     /// Why the last strike without effect had none.
     pub missed: Option<UnfiredReason>,
+    /// Strikes at which the operator still works.
+    pub under_way: u32,
+    /// What was wrong with the cluster's answer to the operator, in words.
+    pub refusal: Option<String>,
     /// When the fault first had fired and its hold was over.
     pub completed: Option<Instant>,
     /// It will not strike any more.
@@ -49,6 +53,8 @@ impl Watch {
             fired: 0,
             tried: 0,
             missed: None,
+            under_way: 0,
+            refusal: None,
             completed: None,
             is_over: false,
             anchor: None,

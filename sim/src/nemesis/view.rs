@@ -26,14 +26,36 @@ struct Replica {
     log_end: Offset,
 }
 
+/// What became of one task of the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Id of the fault.
+    pub fault: String,
+    /// Kafka's error, if it was refused.
+    pub refused: Option<String>,
+}
+
+/// Who reads what, as the plan says.
+#[derive(Debug, Clone)]
+struct Reads {
+    host: HostId,
+    topic: String,
+    partitions: Option<Vec<u32>>,
+}
+
 /// What conditions and targets can see. Cluster state is what the quorum has committed: the first controller that applies
 /// a record counts.
 #[derive(Debug, Clone)]
 pub struct ClusterView {
     node_hosts: BTreeMap<NodeId, HostId>,
-    /// Every partition that the plan wants, with its number of replicas.
+    /// Every partition that there should be, with its number of replicas: those of the plan, and what the operator has
+    /// made of them since.
     wanted: BTreeMap<TopicPartition, usize>,
+    topics: BTreeSet<String>,
+    reads: Vec<Reads>,
     readers: Vec<(HostId, TopicPartition)>,
+    operated: Vec<Report>,
+    idle: BTreeSet<HostId>,
     applied: Option<(Offset, HostId)>,
     partitions: BTreeMap<TopicPartition, Partition>,
     fenced: BTreeMap<NodeId, bool>,
@@ -52,6 +74,13 @@ pub struct ClusterView {
     change: Change,
 }
 
+impl Reads {
+    fn covers(&self, partition: &TopicPartition) -> bool {
+        let listed = |list: &Vec<u32>| list.contains(&(partition.partition as u32));
+        *partition.topic == *self.topic && self.partitions.as_ref().is_none_or(listed)
+    }
+}
+
 impl ClusterView {
     /// The view of a world in which nothing has happened yet.
     pub fn new(plan: &Plan) -> ClusterView {
@@ -63,14 +92,19 @@ impl ClusterView {
                 wanted.insert(TopicPartition::new(topic.name.as_str(), partition as i32), replicas);
             }
         }
-        let reads = |consumer: &crate::plan::PlannedConsumer, partition: &TopicPartition| {
-            let listed = |list: &Vec<u32>| list.contains(&(partition.partition as u32));
-            *partition.topic == *consumer.topic && consumer.partitions.as_ref().is_none_or(listed)
-        };
+        let reads: Vec<Reads> = plan
+            .consumers
+            .iter()
+            .map(|consumer| Reads {
+                host: consumer.host,
+                topic: consumer.topic.clone(),
+                partitions: consumer.partitions.clone(),
+            })
+            .collect();
         let mut readers = Vec::new();
-        for consumer in &plan.consumers {
-            let of_it = wanted.keys().filter(|partition| reads(consumer, partition));
-            readers.extend(of_it.map(|partition| (consumer.host, partition.clone())));
+        for own in &reads {
+            let of_it = wanted.keys().filter(|partition| own.covers(partition));
+            readers.extend(of_it.map(|partition| (own.host, partition.clone())));
         }
         let node_hosts = plan.hosts().filter_map(|(id, host)| match host.kind {
             HostKind::Node { node_id, .. } => Some((node_id, id)),
@@ -79,7 +113,11 @@ impl ClusterView {
         ClusterView {
             node_hosts: node_hosts.collect(),
             wanted,
+            topics: plan.topics.iter().map(|topic| topic.name.clone()).collect(),
+            reads,
             readers,
+            operated: Vec::new(),
+            idle: plan.standby.iter().copied().collect(),
             applied: None,
             partitions: BTreeMap::new(),
             fenced: BTreeMap::new(),
@@ -128,6 +166,8 @@ impl ClusterView {
             Observation::LogOpened { log, log_end, high_watermark, .. } => {
                 *self.replica(host, log) = Replica { high_watermark: *high_watermark, log_end: *log_end };
             }
+            // The log of a topic that was created anew is not the one that goes.
+            Observation::LogDeleted { log } if self.is_replaced(log) => return Change::NONE,
             Observation::LogCreated { log } | Observation::LogDeleted { log } => {
                 *self.replica(host, log) = Replica::default();
             }
@@ -181,10 +221,14 @@ impl ClusterView {
             MetadataFact::BrokerUnregistered { broker } => {
                 self.fenced.remove(broker);
             }
-            MetadataFact::TopicDeleted { topic_id, .. } => {
+            MetadataFact::TopicDeleted { topic, topic_id } => {
                 self.partitions.retain(|_, partition| partition.log.topic_id != *topic_id);
+                self.wanted.retain(|partition, _| *partition.topic != **topic);
+                self.readers.retain(|(_, partition)| *partition.topic != **topic);
+                self.caught_up.retain(|(_, partition), _| *partition.topic != **topic);
             }
             MetadataFact::PartitionChanged { log, state, .. } => {
+                self.want(&log.partition, state.replicas.len());
                 let partition = Partition { log: log.clone(), state: state.clone() };
                 self.partitions.insert(log.partition.clone(), partition);
             }
@@ -214,11 +258,41 @@ impl ClusterView {
             HistoryEvent::CaughtUp { partition, offset } => {
                 self.caught_up.insert((host, partition.clone()), *offset);
             }
+            HistoryEvent::TopicReplaced { topic, .. } => {
+                let is_about = |reader: HostId, partition: &TopicPartition| {
+                    reader == host && *partition.topic == **topic
+                };
+                self.caught_up.retain(|(reader, partition), _| !is_about(*reader, partition));
+            }
+            HistoryEvent::Operated { fault, refused, .. } => {
+                self.operated.push(Report { fault: fault.clone(), refused: refused.clone() });
+            }
             HistoryEvent::Polled { .. }
             | HistoryEvent::Positioned { .. }
             | HistoryEvent::EndOffset { .. } => return Change::NONE,
         }
         Change::CLIENTS
+    }
+
+    /// There should be this partition, with so many replicas. One that is new is read by whoever reads its topic.
+    fn want(&mut self, partition: &TopicPartition, replicas: usize) {
+        if let Some(wanted) = self.wanted.get_mut(partition) {
+            *wanted = replicas;
+        } else if self.topics.contains(&*partition.topic) {
+            self.wanted.insert(partition.clone(), replicas);
+            let readers = self.reads.iter().filter(|reads| reads.covers(partition));
+            self.readers.extend(readers.map(|reads| (reads.host, partition.clone())));
+        }
+    }
+
+    /// Is there another topic of the same name now?
+    fn is_replaced(&self, log: &LogId) -> bool {
+        self.partitions.get(&log.partition).is_some_and(|known| known.log.topic_id != log.topic_id)
+    }
+
+    /// What became of the operator's tasks, in order.
+    pub fn operated(&self) -> &[Report] {
+        &self.operated
     }
 
     fn resolved(&mut self, host: HostId, records: u64) {
@@ -231,6 +305,13 @@ impl ClusterView {
             && self.fenced.contains_key(&node)
         {
             self.returning.insert(node);
+        }
+        if let (WorldFact::Started { .. }, Some(host)) = (fact, host)
+            && self.idle.remove(&host)
+            && let Some(node) = self.node_of(host)
+        {
+            // It is news to the controller: until it is registered and unfenced it does nothing for anybody.
+            self.fenced.insert(node, true);
         }
         let state = match fact {
             WorldFact::Started { .. } | WorldFact::Resumed => HostState::Up,
@@ -340,6 +421,11 @@ impl ClusterView {
         }
     }
 
+    /// Has the machine never been in service?
+    fn is_idle(&self, host: HostId) -> bool {
+        self.idle.contains(&host)
+    }
+
     /// Runs, and the metadata knows it: it is neither fenced nor waiting to register again after a boot.
     pub fn is_at_work(&self, host: HostId) -> bool {
         let is_returning = self.node_of(host).is_some_and(|node| self.returning.contains(&node));
@@ -418,7 +504,7 @@ impl ClusterView {
                 lines.push(format!("host {}: {partition} is read up to {read} of {end}", host.0));
             }
         }
-        for (node, host) in &self.node_hosts {
+        for (node, host) in self.node_hosts.iter().filter(|(_, host)| !self.is_idle(**host)) {
             let state = self.state(*host);
             if state != NodeState::Running {
                 lines.push(format!("node {node} is {}", state.word()));

@@ -8,7 +8,7 @@ use broker::ids::NodeId;
 use scenarios::Parsed;
 use scenarios::model::{
     Bound, ConfigMap, Level, Micros, Mode, Phase, PhaseEnd, PhaseKind, Producer, Scenario, Topic, Trigger,
-    controllers_by_default,
+    Verb, controllers_by_default,
 };
 
 use super::sample::{below, draw};
@@ -68,13 +68,14 @@ impl Plan {
 
     /// As [`Plan::draw`], without the source text.
     pub fn draw_scenario(scenario: &Scenario, source_digest: &str, seed: Seed) -> Result<Plan, PlanError> {
-        let mut hosts = nodes(scenario, seed)?;
+        let (mut hosts, standby) = nodes(scenario, seed)?;
         let brokers =
             hosts.iter().filter(|h| matches!(h.kind, HostKind::Node { is_broker: true, .. })).count();
-        let topics = topics(scenario, brokers as u32, seed)?;
+        let topics = topics(scenario, (brokers - standby.len()) as u32, seed)?;
         let setup = push_client(&mut hosts, "setup".into());
         let producers = producers(scenario, seed, &mut hosts)?;
         let consumers = consumers(scenario, seed, &mut hosts)?;
+        let operator = needs_operator(scenario).then(|| push_client(&mut hosts, "operator".into()));
         let limits = chaos::limits(scenario, &topics, seed);
         let mut plan = Plan {
             seed,
@@ -92,6 +93,9 @@ impl Plan {
             },
             disk: PlannedDisk { write: scenario.disk.write.clone(), fsync: scenario.disk.fsync.clone() },
             setup,
+            operator,
+            standby,
+            features: scenario.cluster.features.clone(),
             producers,
             consumers,
             phases: scenario.phases.iter().map(phase).collect(),
@@ -116,7 +120,13 @@ impl Plan {
     }
 }
 
-fn nodes(scenario: &Scenario, seed: Seed) -> Result<Vec<PlannedHost>, PlanError> {
+/// Does anything in the scenario need an operator?
+fn needs_operator(scenario: &Scenario) -> bool {
+    scenario.faults.iter().any(|fault| matches!(fault.verb, Verb::Operate { .. }))
+}
+
+/// Every node, and those of them that wait to be put into service.
+fn nodes(scenario: &Scenario, seed: Seed) -> Result<(Vec<PlannedHost>, Vec<HostId>), PlanError> {
     let cluster = &scenario.cluster;
     let brokers = draw(&cluster.brokers, &mut seed.stream("plan/cluster/brokers"));
     let controllers = match &cluster.controllers {
@@ -130,8 +140,9 @@ fn nodes(scenario: &Scenario, seed: Seed) -> Result<Vec<PlannedHost>, PlanError>
     if mode == Mode::Combined && controllers > brokers {
         return Err(PlanError::TooManyControllers { brokers, controllers });
     }
+    let standby = draw(&cluster.standby, &mut seed.stream("plan/cluster/standby"));
     let mut hosts = Vec::new();
-    for id in 0..brokers {
+    for id in 0..brokers + standby {
         let is_controller = mode == Mode::Combined && id < controllers;
         let mut config = scenario.broker_config.clone();
         if is_controller {
@@ -157,7 +168,7 @@ fn nodes(scenario: &Scenario, seed: Seed) -> Result<Vec<PlannedHost>, PlanError>
         BrokerConfig::from_map(&host.config)
             .map_err(|source| PlanError::Config { place: host.name.clone(), source })?;
     }
-    Ok(hosts)
+    Ok((hosts, (brokers..brokers + standby).map(HostId).collect()))
 }
 
 fn topics(scenario: &Scenario, brokers: u32, seed: Seed) -> Result<Vec<PlannedTopic>, PlanError> {

@@ -37,6 +37,15 @@ pub struct Plan {
     pub disk: PlannedDisk,
     /// The client that creates the topics.
     pub setup: HostId,
+    /// The client that carries out cluster verbs, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<HostId>,
+    /// Brokers that do not boot until a fault restarts them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub standby: Vec<HostId>,
+    /// Feature levels that the cluster is formatted with; features that are not here have Kafka's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub features: BTreeMap<String, i16>,
     /// Who writes.
     pub producers: Vec<PlannedProducer>,
     /// Who reads.
@@ -224,10 +233,11 @@ impl Plan {
         self.hosts().filter(|(_, host)| is_controller(host)).map(|(id, _)| id).collect()
     }
 
-    /// Every client that the scenario has (without the one that creates topics).
+    /// Every client that the scenario has (without the ones that create topics and carry out cluster verbs).
     pub fn clients(&self) -> Vec<HostId> {
         let is_client = |host: &PlannedHost| matches!(host.kind, HostKind::Client { .. });
-        self.hosts().filter(|(id, host)| is_client(host) && *id != self.setup).map(|(id, _)| id).collect()
+        let is_own = |id: HostId| id == self.setup || Some(id) == self.operator;
+        self.hosts().filter(|(id, host)| is_client(host) && !is_own(*id)).map(|(id, _)| id).collect()
     }
 
     /// The client with this name.

@@ -56,6 +56,8 @@ pub(super) fn unfired(outcome: &Outcome) -> Vec<m::UnfiredFault> {
             UnfiredReason::ConditionUnmet => m::UnfiredReason::ConditionUnmet,
             UnfiredReason::NoTarget => m::UnfiredReason::NoTarget,
             UnfiredReason::NoEffect => m::UnfiredReason::NoEffect,
+            UnfiredReason::Refused => m::UnfiredReason::Refused,
+            UnfiredReason::Unfinished => m::UnfiredReason::Unfinished,
         },
         detail: fault.detail.clone(),
     };

@@ -11,7 +11,7 @@ use scenarios::model::Keys;
 use super::programs::node_program;
 use crate::client::{AdminConfig, ConsumerConfig, NewTopic, ProducerConfig};
 use crate::plan::{HostId, Plan, PlannedConsumer, PlannedProducer, PlannedTopic};
-use crate::workload::{self, ConsumeLoad, Gauge, ProduceLoad, Setup};
+use crate::workload::{self, ConsumeLoad, Gauge, OperatorDesk, ProduceLoad, Setup};
 use crate::world::Program;
 
 /// Gives each host of a plan its program. A run of Kafka nodes and clients is one cast; a test may bring another.
@@ -20,7 +20,7 @@ pub trait Cast: Send + Sync {
     fn program(&self, plan: &Plan, host: HostId) -> Result<Box<dyn Program>, String>;
 }
 
-/// Kafka nodes, producers, consumers, and the client that creates the topics.
+/// Kafka nodes, producers, consumers, the client that creates the topics, and the operator.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct KafkaCast;
 
@@ -28,6 +28,9 @@ impl Cast for KafkaCast {
     fn program(&self, plan: &Plan, host: HostId) -> Result<Box<dyn Program>, String> {
         if host == plan.setup {
             return Ok(Box::new(setup(plan)));
+        }
+        if Some(host) == plan.operator {
+            return Ok(Box::new(operator(plan, host)));
         }
         if let Some(producer) = plan.producers.iter().find(|producer| producer.host == host) {
             return Ok(Box::new(produce(plan, producer)?));
@@ -52,6 +55,19 @@ fn setup(plan: &Plan) -> Setup {
         config: AdminConfig::default(),
         topics: plan.topics.iter().map(new_topic).collect(),
         gauge: Gauge::default(),
+    }
+}
+
+/// How long the operator waits for an answer before asking somebody else. Source: ours; far below Kafka's 30 s, because a
+/// directed schedule must not stand still when the broker that was asked is the one that is cut off.
+const OPERATOR_PATIENCE: Duration = Duration::from_secs(3);
+
+fn operator(plan: &Plan, host: HostId) -> OperatorDesk {
+    OperatorDesk {
+        name: plan.host_name(host).to_owned(),
+        bootstrap: bootstrap(plan),
+        config: AdminConfig { request_timeout: OPERATOR_PATIENCE, ..AdminConfig::default() },
+        topics: plan.topics.iter().map(new_topic).collect(),
     }
 }
 

@@ -164,7 +164,9 @@ impl Tally {
             HistoryEvent::Polled { records, .. } => self.consumed += records.len() as u64,
             HistoryEvent::Positioned { .. }
             | HistoryEvent::CaughtUp { .. }
-            | HistoryEvent::EndOffset { .. } => {}
+            | HistoryEvent::EndOffset { .. }
+            | HistoryEvent::TopicReplaced { .. }
+            | HistoryEvent::Operated { .. } => {}
         }
     }
 

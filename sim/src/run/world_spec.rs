@@ -23,7 +23,7 @@ pub(super) fn world_spec(plan: &Plan, cast: &dyn Cast, wall_watchdog: Duration) 
             name: host.name.clone(),
             address: Arc::from(host.name.as_str()),
             program: cast.program(plan, id)?,
-            starts: is_node || id == plan.setup,
+            starts: (is_node && !plan.standby.contains(&id)) || id == plan.setup || Some(id) == plan.operator,
             is_node,
             clock: ClockSpec::default(),
         });

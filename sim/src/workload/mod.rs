@@ -2,6 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `operator.rs` | [`OperatorDesk`]: where the operator of cluster verbs sits |
 //! | `setup.rs` | [`Setup`]: creates the scenario's topics |
 //! | `produce.rs` | [`ProduceLoad`]: records at a rate, each with an identity |
 //! | `consume.rs` | [`ConsumeLoad`]: reads partitions to the end and on |
@@ -19,11 +20,13 @@ mod consume;
 mod end_to_end;
 mod gauge;
 mod keys;
+mod operator;
 mod produce;
 mod setup;
 
 pub use consume::ConsumeLoad;
 pub use gauge::Gauge;
 pub use keys::Keys;
+pub use operator::OperatorDesk;
 pub use produce::ProduceLoad;
 pub use setup::Setup;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use broker::ids::{LeaderEpoch, NodeId, Offset, TopicPartition};
+use broker::ids::{LeaderEpoch, NodeId, Offset, TopicId, TopicPartition};
 use broker::io::{Address, Input};
 use broker::time::{Instant, earliest};
 use broker::wire::StrBytes;
@@ -61,6 +61,7 @@ pub struct Consumer {
     pub(super) rng: ChaCha8Rng,
     pub(super) damaged: u64,
     assigned: Option<Vec<i32>>,
+    topic_id: Option<TopicId>,
     now: Instant,
 }
 
@@ -98,6 +99,7 @@ impl Consumer {
             rng: Seed(seed).stream("consumer/retry"),
             damaged: 0,
             assigned: partitions,
+            topic_id: None,
             now: Instant::ZERO,
         }
     }
@@ -159,6 +161,11 @@ impl Consumer {
     /// Assigns partitions that have become known and compares leader epochs.
     fn take_metadata(&mut self, out: &mut Outputs) {
         let Some(topic) = self.cluster.metadata().topic(&self.topic) else { return };
+        if self.topic_id.replace(topic.topic_id).is_some_and(|before| before != topic.topic_id) {
+            // As in the Java consumer positions stay: they are out of range in the new topic, or happen to be in it
+            // (KAFKA-12257). Its end is another one.
+            self.positions.values_mut().for_each(|position| position.caught_up_at = None);
+        }
         for (number, known) in &topic.partitions {
             if self.assigned.as_ref().is_some_and(|assigned| !assigned.contains(number)) {
                 continue;

@@ -47,7 +47,7 @@ impl Producer {
                     .collect();
                 for one in sent {
                     match answers.get(&(one.topic_id, one.partition)) {
-                        Some(answer) => self.on_answer(one.batch, answer, now, out),
+                        Some(answer) => self.on_answer(one, answer, now, out),
                         None => self.on_lost(one.batch, Lost::Unreadable, now, out),
                     }
                 }
@@ -57,9 +57,14 @@ impl Producer {
         }
     }
 
-    fn on_answer(&mut self, id: BatchId, answer: &PartitionProduceResponse, now: Instant, out: &mut Outputs) {
+    fn on_answer(&mut self, sent: &Sent, answer: &PartitionProduceResponse, now: Instant, out: &mut Outputs) {
+        let id = sent.batch;
         match ErrorCode::try_from_code(answer.error_code) {
-            None => self.acknowledge(id, (answer.base_offset >= 0).then_some(answer.base_offset), out),
+            None => {
+                // An offset in a log that is gone names nothing in the topic of the same name that there is now.
+                let is_there = answer.base_offset >= 0 && !self.is_replaced(sent);
+                self.acknowledge(id, is_there.then_some(answer.base_offset), out);
+            }
             Some(error) => {
                 if let Some(batch) = self.accumulator.get_mut(id) {
                     batch.is_uncertain |= !refused_before_append(error);
@@ -67,6 +72,13 @@ impl Producer {
                 self.on_refused(id, error, answer.log_start_offset, now, out);
             }
         }
+    }
+
+    /// Was the topic that this went to deleted and created again meanwhile, as far as the client knows?
+    fn is_replaced(&self, sent: &Sent) -> bool {
+        let Some(batch) = self.accumulator.get(sent.batch) else { return false };
+        let known = self.cluster.metadata().last_id(&batch.partition.topic);
+        known.is_some_and(|known| known != sent.topic_id)
     }
 
     fn on_lost(&mut self, id: BatchId, why: Lost, now: Instant, out: &mut Outputs) {

@@ -15,10 +15,10 @@ use broker::wire::messages::create_topics_request::{
 use broker::wire::messages::{BrokerId, CreateTopicsRequest, TopicName};
 use broker::wire::{ErrorCode, Response, StrBytes};
 
-use super::backoff::Backoff;
-use super::cluster::{Cluster, ClusterSettings};
-use super::config::AdminConfig;
-use super::network::{Lost, NetworkSettings};
+use crate::client::backoff::Backoff;
+use crate::client::cluster::{Cluster, ClusterSettings};
+use crate::client::config::AdminConfig;
+use crate::client::network::{Lost, NetworkSettings};
 use crate::host::Outputs;
 use crate::seed::{ChaCha8Rng, Seed};
 
@@ -42,7 +42,7 @@ impl NewTopic {
         if self.assignments.is_empty() { self.partitions.max(0) as usize } else { self.assignments.len() }
     }
 
-    fn message(&self) -> CreatableTopic {
+    pub(super) fn message(&self) -> CreatableTopic {
         let is_placed = !self.assignments.is_empty();
         let assignments = self.assignments.iter().map(|(partition, replicas)| {
             CreatableReplicaAssignment::default()

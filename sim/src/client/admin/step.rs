@@ -1,0 +1,182 @@
+//! One step of a task: its request, whom it is for, what an answer means.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use broker::ids::TopicPartition;
+use broker::wire::messages::alter_partition_reassignments_request::{
+    ReassignablePartition, ReassignableTopic,
+};
+use broker::wire::messages::delete_topics_request::DeleteTopicState;
+use broker::wire::messages::elect_leaders_request::TopicPartitions;
+use broker::wire::messages::metadata_request::MetadataRequestTopic;
+use broker::wire::messages::{
+    AlterPartitionReassignmentsRequest, BrokerId, CreateTopicsRequest, DeleteTopicsRequest,
+    ElectLeadersRequest, ElectLeadersResponse, MetadataRequest, MetadataResponse, TopicName,
+};
+use broker::wire::{ErrorCode, NO_ERROR, Request, Response, StrBytes};
+
+use super::task::AdminStep;
+use super::topics::NewTopic;
+
+/// Who can carry a step out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// Any broker: it relays to the active controller (KIP-590).
+    Anybody,
+    /// The leader of a partition.
+    #[expect(dead_code, reason = "for requests that only the leader of a partition answers")]
+    Leader(TopicPartition),
+}
+
+/// How far an answer brings a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It is done.
+    Done,
+    /// Ask again after the back-off.
+    Again,
+    /// It will not be done.
+    Refused(ErrorCode),
+}
+
+/// May the same request succeed a little later, whatever it asks for? Only what says that the wrong node was asked, or
+/// that nobody is there to answer now.
+fn passes(error: ErrorCode) -> bool {
+    use ErrorCode::*;
+    matches!(
+        error,
+        NotController
+            | RequestTimedOut
+            | NetworkException
+            | NotLeaderOrFollower
+            | LeaderNotAvailable
+            | FencedLeaderEpoch
+            | UnknownLeaderEpoch
+            | ThrottlingQuotaExceeded
+    )
+}
+
+/// What a list of error codes means. `is_done`: refusals that say that there is nothing left to do.
+fn judge(codes: impl IntoIterator<Item = i16>, is_done: impl Fn(ErrorCode) -> bool) -> Progress {
+    let mut progress = Progress::Done;
+    for error in codes.into_iter().filter(|code| *code != NO_ERROR) {
+        match ErrorCode::try_from_code(error) {
+            Some(error) if passes(error) => progress = Progress::Again,
+            Some(error) if !is_done(error) => return Progress::Refused(error),
+            _ => {}
+        }
+    }
+    progress
+}
+
+fn name(topic: &str) -> TopicName {
+    TopicName::from(StrBytes::from_string(topic.to_owned()))
+}
+
+fn ids(replicas: &[i32]) -> Vec<BrokerId> {
+    replicas.iter().map(|id| BrokerId(*id)).collect()
+}
+
+impl AdminStep {
+    /// Who can carry it out.
+    pub(super) fn whom(&self) -> Whom {
+        Whom::Anybody
+    }
+
+    /// The request. `None`: the step cannot be asked for (a topic that the scenario does not declare).
+    pub(super) fn request(
+        &self,
+        declared: &BTreeMap<Arc<str>, NewTopic>,
+        timeout_ms: i32,
+    ) -> Option<Request> {
+        Some(match self {
+            AdminStep::CreateTopic { topic } => {
+                let topic = declared.get(topic.as_str())?.message();
+                CreateTopicsRequest::default().with_timeout_ms(timeout_ms).with_topics(vec![topic]).into()
+            }
+            AdminStep::DeleteTopic { topic } => {
+                let topic = DeleteTopicState::default().with_name(Some(name(topic)));
+                DeleteTopicsRequest::default().with_timeout_ms(timeout_ms).with_topics(vec![topic]).into()
+            }
+            AdminStep::Elect { topic, partitions, is_unclean, .. } => {
+                let topic = TopicPartitions::default().with_topic(name(topic));
+                ElectLeadersRequest::default()
+                    .with_election_type(i8::from(*is_unclean))
+                    .with_topic_partitions(Some(vec![topic.with_partitions(partitions.clone())]))
+                    .with_timeout_ms(timeout_ms)
+                    .into()
+            }
+            AdminStep::Reassign { topic, partitions, replicas } => {
+                let one = |partition: &i32| {
+                    ReassignablePartition::default()
+                        .with_partition_index(*partition)
+                        .with_replicas(Some(ids(replicas)))
+                };
+                let partitions = partitions.iter().map(one).collect();
+                let topic = ReassignableTopic::default().with_name(name(topic)).with_partitions(partitions);
+                AlterPartitionReassignmentsRequest::default()
+                    .with_timeout_ms(timeout_ms)
+                    .with_topics(vec![topic])
+                    .into()
+            }
+            AdminStep::AwaitReplicas { topic, .. } => {
+                let topic = MetadataRequestTopic::default().with_name(Some(name(topic)));
+                MetadataRequest::default()
+                    .with_topics(Some(vec![topic]))
+                    .with_allow_auto_topic_creation(false)
+                    .into()
+            }
+        })
+    }
+
+    /// What an answer means. `is_repeated`: an earlier attempt may have been carried out although its answer was lost.
+    pub(super) fn take(&self, response: &Response, is_repeated: bool) -> Progress {
+        use ErrorCode::{TopicAlreadyExists, UnknownTopicOrPartition};
+        let done_before = |wanted: ErrorCode| move |error: ErrorCode| is_repeated && error == wanted;
+        match (self, response) {
+            (AdminStep::CreateTopic { .. }, Response::CreateTopics(answer)) => {
+                judge(answer.topics.iter().map(|topic| topic.error_code), done_before(TopicAlreadyExists))
+            }
+            (AdminStep::DeleteTopic { .. }, Response::DeleteTopics(answer)) => judge(
+                answer.responses.iter().map(|topic| topic.error_code),
+                done_before(UnknownTopicOrPartition),
+            ),
+            (AdminStep::Elect { is_needed, .. }, Response::ElectLeaders(answer)) => {
+                elected(answer, *is_needed && !is_repeated)
+            }
+            (AdminStep::Reassign { .. }, Response::AlterPartitionReassignments(answer)) => {
+                let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
+                let codes = partitions.map(|partition| partition.error_code);
+                judge([answer.error_code].into_iter().chain(codes), |_| false)
+            }
+            (AdminStep::AwaitReplicas { partitions, replicas, .. }, Response::Metadata(answer)) => {
+                match have_replicas(answer, partitions, replicas) {
+                    true => Progress::Done,
+                    false => Progress::Again,
+                }
+            }
+            _ => Progress::Again,
+        }
+    }
+}
+
+/// ELECTION_NOT_NEEDED refuses only if no partition at all needed one.
+fn elected(answer: &ElectLeadersResponse, is_needed: bool) -> Progress {
+    let partitions = answer.replica_election_results.iter().flat_map(|topic| &topic.partition_result);
+    let codes: Vec<i16> = partitions.map(|partition| partition.error_code).collect();
+    let not_needed = ErrorCode::ElectionNotNeeded;
+    let is_in_vain = !codes.is_empty() && codes.iter().all(|code| *code == not_needed.code());
+    if is_in_vain && is_needed {
+        return Progress::Refused(not_needed);
+    }
+    judge([answer.error_code].into_iter().chain(codes), |error| error == not_needed)
+}
+
+fn have_replicas(answer: &MetadataResponse, partitions: &[i32], replicas: &[i32]) -> bool {
+    let wanted = ids(replicas);
+    partitions.iter().all(|index| {
+        let mut known = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        known.any(|known| known.partition_index == *index && known.replica_nodes == wanted)
+    })
+}
