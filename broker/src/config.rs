@@ -103,6 +103,14 @@ pub fn ms(name: &str, value: &str) -> Result<Duration, ConfigError> {
     }
 }
 
+/// A time in seconds.
+pub fn seconds(name: &str, value: &str) -> Result<Duration, ConfigError> {
+    match value.trim().parse::<u32>() {
+        Ok(n) => Ok(Duration::from_secs(u64::from(n))),
+        _ => fail(name, value, "a whole number of seconds"),
+    }
+}
+
 fn int(name: &str, value: &str) -> Result<i32, ConfigError> {
     match value.trim().parse::<i32>() {
         Ok(n) if n >= 0 => Ok(n),
@@ -142,6 +150,10 @@ settings! {
         num_partitions: i32 = int "num.partitions" "1",
         min_insync_replicas: i32 = int "min.insync.replicas" "1",
         unclean_leader_election: bool = flag "unclean.leader.election.enable" "false",
+        unclean_leader_election_interval: Duration = ms "unclean.leader.election.interval.ms" "300000",
+        auto_leader_rebalance: bool = flag "auto.leader.rebalance.enable" "true",
+        leader_imbalance_check_interval: Duration = seconds "leader.imbalance.check.interval.seconds" "300",
+        leader_imbalance_percentage: i32 = int "leader.imbalance.per.broker.percentage" "10",
         replica_lag_time_max: Duration = ms "replica.lag.time.max.ms" "30000",
         replica_fetch_wait_max: Duration = ms "replica.fetch.wait.max.ms" "500",
         replica_fetch_min_bytes: i32 = int "replica.fetch.min.bytes" "1",

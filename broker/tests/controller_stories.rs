@@ -333,7 +333,7 @@ macro_rules! stories {
 }
 
 stories! {
-    elr, elr_defects, registration,
+    elr, elr_defects, balance, defects, registration,
     sessions,
     failover,
     unclean,

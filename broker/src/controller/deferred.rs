@@ -26,6 +26,11 @@ impl Deferred {
         Deferred { committed, waiting: BTreeMap::new() }
     }
 
+    /// The last offset (inclusive) that is known to be committed.
+    pub(super) fn committed(&self) -> Offset {
+        self.committed
+    }
+
     /// Gives `response` as soon as `offset` is committed, or `refusal` if that will not be known here.
     pub(super) fn answer_at(
         &mut self,

@@ -24,9 +24,11 @@ pub(super) fn apply(
             .registers_anew
             .then_some(MetadataFact::BrokerRegistered { broker: r.broker_id, broker_epoch: r.broker_epoch }),
         MetadataRecord::UnregisterBroker(r) => Some(MetadataFact::BrokerUnregistered { broker: r.broker_id }),
-        MetadataRecord::BrokerRegistrationChange(r) => match r.fenced? {
-            true => Some(MetadataFact::BrokerFenced { broker: r.broker_id }),
-            false => Some(MetadataFact::BrokerUnfenced { broker: r.broker_id }),
+        MetadataRecord::BrokerRegistrationChange(r) => match (r.fenced, r.in_controlled_shutdown) {
+            (Some(true), _) => Some(MetadataFact::BrokerFenced { broker: r.broker_id }),
+            (Some(false), _) => Some(MetadataFact::BrokerUnfenced { broker: r.broker_id }),
+            (None, true) => Some(MetadataFact::BrokerShuttingDown { broker: r.broker_id }),
+            (None, false) => None,
         },
         MetadataRecord::Topic(r) => {
             Some(MetadataFact::TopicCreated { topic: r.name.clone(), topic_id: r.topic_id })

@@ -14,6 +14,7 @@
 //! | `sessions` | when each broker was heard of last; soft state of one term |
 //! | `brokers` | registration, heartbeats, fencing (CTL-2, CTL-3) |
 //! | `elections` | who leads and who is in sync after a change (CTL-5, CTL-6) |
+//! | `preferred`, `unclean` | elections that are due from time to time |
 //! | `elr` | who may lead although it is not in sync (ELR-1..5) |
 //! | `elect_leaders` | an operator wants other leaders (KIP-460) |
 //! | `alter_partition` | a leader asks for another ISR (CTL-4) |
@@ -35,6 +36,7 @@ mod elr;
 mod facts;
 mod features;
 mod placement;
+mod preferred;
 mod producer_ids;
 mod quorum_controller;
 mod reassignment;
@@ -43,6 +45,7 @@ mod sessions;
 mod term;
 mod topic_rules;
 mod topics;
+mod unclean;
 
 pub use producer_ids::PRODUCER_ID_BLOCK;
 pub use quorum_controller::Controller;

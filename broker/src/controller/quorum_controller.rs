@@ -4,6 +4,7 @@ use super::facts;
 use super::refusals;
 use super::term::Term;
 use crate::config::NodeConfig;
+use crate::defects::Defect;
 use crate::ids::LeaderEpoch;
 use crate::metadata::{CommittedBatch, MetadataDelta, MetadataImage, MetadataLog, MetadataRecord};
 use crate::rpc::{Outbox, Outgoing, ReplyTo};
@@ -18,12 +19,20 @@ pub struct Controller {
     seed: u64,
     committed: MetadataImage,
     term: Option<Term>,
+    /// K12: what the last term ended with, committed or not, and everything committed since.
+    unreverted: Option<MetadataImage>,
 }
 
 impl Controller {
     /// A controller that knows nothing yet and is not active. `seed` feeds topic ids and placement.
     pub fn new(config: &NodeConfig, seed: u64) -> Controller {
-        Controller { config: config.clone(), seed, committed: MetadataImage::default(), term: None }
+        Controller {
+            config: config.clone(),
+            seed,
+            committed: MetadataImage::default(),
+            term: None,
+            unreverted: None,
+        }
     }
 
     /// Folds one committed batch, states what it means and gives the answers that waited for it. A record that cannot
@@ -42,6 +51,9 @@ impl Controller {
                 Err(error) => return out.halt(format!("metadata log at offset {offset}: {error}")),
             };
             let settings = &self.config.broker;
+            if let Some(kept) = &mut self.unreverted {
+                kept.apply(*offset, &record, &mut MetadataDelta::default());
+            }
             let fact = facts::apply(&mut self.committed, *offset, &record, &mut delta, settings);
             if let Some(fact) = fact {
                 out.fact(Observation::MetadataCommitted { offset: *offset, fact });
@@ -62,8 +74,9 @@ impl Controller {
         out: &mut Outbox,
     ) {
         self.resigned(now, out);
+        let base = self.unreverted.as_ref().unwrap_or(&self.committed);
         // A refused first write means that leadership is already lost: there was no term.
-        if let Ok(term) = Term::begin(&self.config, self.seed, &self.committed, epoch, now, log) {
+        if let Ok(term) = Term::begin(&self.config, self.seed, base, epoch, now, log) {
             self.term = Some(term);
             out.fact(Observation::ControllerActive { epoch, active: true });
         }
@@ -73,7 +86,8 @@ impl Controller {
     pub fn resigned(&mut self, _now: Instant, out: &mut Outbox) {
         if let Some(term) = self.term.take() {
             let epoch = term.epoch();
-            term.end(out);
+            let ahead = term.end(out);
+            self.unreverted = self.config.defects.has(Defect::NoRevertOnResign).then_some(ahead);
             out.fact(Observation::ControllerActive { epoch, active: false });
         }
     }

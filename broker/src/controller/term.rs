@@ -7,18 +7,20 @@ use super::alter_partition::alter_partition;
 use super::brokers::{self, Heartbeat};
 use super::deferred::Deferred;
 use super::elect_leaders::elect_leaders;
+use super::preferred::balance_leaders;
 use super::producer_ids::allocate_producer_ids;
 use super::sessions::Sessions;
+use super::unclean::elect_unclean_leaders;
 use super::{Decision, View, features, reassignment, topics};
 use crate::config::{BrokerConfig, NodeConfig};
-use crate::defects::DefectSet;
+use crate::defects::{Defect, DefectSet};
 use crate::ids::{LeaderEpoch, Offset};
 use crate::invariant;
 use crate::metadata::{
     METADATA_VERSION, MetadataDelta, MetadataImage, MetadataLog, MetadataRecord, NoOpRecord, NotLeader,
 };
 use crate::rpc::{Outbox, ReplyTo};
-use crate::time::{Instant, earliest};
+use crate::time::{Duration, Instant, earliest};
 use crate::wire::messages::{BrokerHeartbeatRequest, BrokerRegistrationRequest};
 use crate::wire::{Request, Response};
 
@@ -37,6 +39,8 @@ pub(super) struct Term {
     sessions: Sessions,
     deferred: Deferred,
     next_noop: Option<Instant>,
+    next_balance: Option<Instant>,
+    next_unclean: Instant,
     rng: ChaCha8Rng,
 }
 
@@ -44,6 +48,17 @@ pub(super) struct Term {
 fn next_noop(settings: &BrokerConfig, now: Instant) -> Option<Instant> {
     let interval = settings.metadata_max_idle_interval;
     (!interval.is_zero()).then(|| now + interval)
+}
+
+/// When leaders are next balanced after `now`; never if `auto.leader.rebalance.enable` is off.
+fn next_balance(settings: &BrokerConfig, now: Instant) -> Option<Instant> {
+    let interval = settings.leader_imbalance_check_interval.max(Duration::from_secs(1));
+    settings.auto_leader_rebalance.then(|| now + interval)
+}
+
+/// When partitions without a leader are next looked for after `now`.
+fn next_unclean(settings: &BrokerConfig, now: Instant) -> Instant {
+    now + settings.unclean_leader_election_interval.max(Duration::from_millis(1))
 }
 
 impl Term {
@@ -82,6 +97,8 @@ impl Term {
             next_offset: last + 1,
             deferred: Deferred::new(committed.applied_offset),
             next_noop: next_noop(&config.broker, now),
+            next_balance: next_balance(&config.broker, now),
+            next_unclean: next_unclean(&config.broker, now),
             rng,
         })
     }
@@ -100,9 +117,11 @@ impl Term {
         View { image: &self.current, settings: &self.settings, defects: &self.defects }
     }
 
-    /// Ends the term: everyone who waits is told NOT_CONTROLLER.
-    pub(super) fn end(self, out: &mut Outbox) {
+    /// Ends the term: everyone who waits is told NOT_CONTROLLER. Returns the image ahead: what is in it beyond the
+    /// committed one never happened.
+    pub(super) fn end(self, out: &mut Outbox) -> MetadataImage {
         self.deferred.refuse_all(out);
+        self.current
     }
 
     /// Everything up to `offset` is committed.
@@ -151,7 +170,11 @@ impl Term {
             out.reply(to, refusal);
             return false;
         }
-        self.deferred.answer_at(self.next_offset - 1, to, decision.response, refusal, out);
+        let offset = match self.defects.has(Defect::UncommittedReads) {
+            true => self.deferred.committed(),
+            false => self.next_offset - 1,
+        };
+        self.deferred.answer_at(offset, to, decision.response, refusal, out);
         true
     }
 
@@ -218,7 +241,8 @@ impl Term {
         }
     }
 
-    /// Fences brokers whose session ran out (one batch each, as Kafka does) and writes the no-op record.
+    /// Fences brokers whose session ran out (one batch each, as Kafka does), writes the no-op record and holds elections,
+    /// each when it is due.
     pub(super) fn handle_timer(&mut self, now: Instant, log: &mut dyn MetadataLog) {
         while let Some((broker, epoch)) = self.sessions.pop_expired(now) {
             let records = brokers::fence_expired(self.view(), broker, epoch);
@@ -232,10 +256,21 @@ impl Term {
             // As above: a refusal is followed by the resignation.
             let _ = self.write(&[NoOpRecord.into()], now, log);
         }
+        if self.next_balance.is_some_and(|at| at <= now) {
+            self.next_balance = next_balance(&self.settings, now);
+            let records = balance_leaders(self.view());
+            let _ = self.write(&records, now, log);
+        }
+        if self.next_unclean <= now {
+            self.next_unclean = next_unclean(&self.settings, now);
+            let records = elect_unclean_leaders(self.view());
+            let _ = self.write(&records, now, log);
+        }
     }
 
-    /// The earlier of the next session's end and the next no-op record.
+    /// The earliest of the next session's end, the next no-op record and the next elections that are due.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        earliest(self.next_noop, self.sessions.next_deadline())
+        let elections = earliest(self.next_balance, Some(self.next_unclean));
+        earliest(elections, earliest(self.next_noop, self.sessions.next_deadline()))
     }
 }

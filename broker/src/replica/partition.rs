@@ -200,7 +200,7 @@ impl Partition {
         out: &mut Outbox,
     ) -> Result<(), LogError> {
         let is_new_epoch = registration.leader_epoch > self.leader_epoch;
-        if registration.partition_epoch < self.partition_epoch {
+        if self.is_outdated(registration, rules) {
             return Ok(());
         }
         if registration.partition_epoch == self.partition_epoch && !is_new_epoch {
@@ -258,7 +258,7 @@ impl Partition {
         disk: &mut dyn Disk,
         out: &mut Outbox,
     ) -> Result<(), LogError> {
-        if registration.partition_epoch < self.partition_epoch {
+        if self.is_outdated(registration, rules) {
             return Ok(());
         }
         let is_new_epoch = registration.leader_epoch > self.leader_epoch;
@@ -276,6 +276,11 @@ impl Partition {
             self.log.truncate_to(self.log.high_watermark(), TruncationReason::HighWatermark, disk, out)?;
         }
         Ok(())
+    }
+
+    /// Is the registration older than what is known already, from the answer to an AlterPartition?
+    fn is_outdated(&self, registration: &PartitionRegistration, rules: &Rules) -> bool {
+        registration.partition_epoch < self.partition_epoch && !rules.defects.has(Defect::OldControllerObeyed)
     }
 
     fn adopt(&mut self, registration: &PartitionRegistration) {

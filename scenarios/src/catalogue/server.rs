@@ -13,7 +13,7 @@ pub(super) const CONFIGS: &[ConfigSpec] = &[
         Unit::None,
         "Whether a metadata request creates the topic.",
     ),
-    no_effect(
+    modelled(
         "auto.leader.rebalance.enable",
         "true",
         ConfigKind::Bool,
@@ -199,14 +199,14 @@ pub(super) const CONFIGS: &[ConfigSpec] = &[
         Unit::None,
         "Listener of broker traffic.",
     ),
-    no_effect(
+    modelled(
         "leader.imbalance.check.interval.seconds",
         "300",
         LONG_POSITIVE,
         Unit::Seconds,
         "How often leader imbalance is looked for.",
     ),
-    no_effect(
+    modelled(
         "leader.imbalance.per.broker.percentage",
         "10",
         INT,
@@ -575,7 +575,7 @@ pub(super) const CONFIGS: &[ConfigSpec] = &[
         Unit::None,
         "Whether a replica outside of the ISR may lead: available, and lossy.",
     ),
-    no_effect(
+    modelled(
         "unclean.leader.election.interval.ms",
         "300000",
         LONG_POSITIVE,
