@@ -1,5 +1,6 @@
 //! What conditions and targets can see, folded from facts.
 
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use broker::ids::{LogId, NodeId, Offset, TopicPartition};
@@ -71,6 +72,9 @@ pub struct ClusterView {
     caught: BTreeMap<String, u64>,
     in_flight: BTreeMap<HostId, u64>,
     caught_up: BTreeMap<(HostId, TopicPartition), Offset>,
+    /// Who stood in the way last, and is asked first: conditions about everybody are looked at after every change, and of
+    /// ten thousand partitions the same one mostly is the last.
+    late: Late,
     change: Change,
 }
 
@@ -79,6 +83,28 @@ impl Reads {
         let listed = |list: &Vec<u32>| list.contains(&(partition.partition as u32));
         *partition.topic == *self.topic && self.partitions.as_ref().is_none_or(listed)
     }
+}
+
+/// The first partition, of those asked, that was not ready: for its ISR, its high watermark, and its readers.
+#[derive(Debug, Clone, Default)]
+struct Late {
+    isr: RefCell<Option<TopicPartition>>,
+    committed: RefCell<Option<TopicPartition>>,
+    reader: Cell<usize>,
+}
+
+/// Is everybody ready? Asks the one who was not ready last time before all the others; `is_ready` must call one who is
+/// not wanted any more ready.
+fn all_ready<'a>(
+    late: &RefCell<Option<TopicPartition>>,
+    mut everybody: impl Iterator<Item = &'a TopicPartition>,
+    is_ready: impl Fn(&TopicPartition) -> bool,
+) -> bool {
+    let is_still_late = late.borrow().as_ref().is_some_and(|partition| !is_ready(partition));
+    if !is_still_late {
+        *late.borrow_mut() = everybody.find(|partition| !is_ready(partition)).cloned();
+    }
+    late.borrow().is_none()
 }
 
 impl ClusterView {
@@ -131,6 +157,7 @@ impl ClusterView {
             caught: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             caught_up: BTreeMap::new(),
+            late: Late::default(),
             change: Change::ALL,
         }
     }
@@ -449,9 +476,10 @@ impl ClusterView {
 
     /// Every partition of the plan has a leader and all its replicas in the committed ISR.
     pub fn all_isr_full(&self) -> bool {
-        self.wanted.iter().all(|(partition, replicas)| {
+        all_ready(&self.late.isr, self.wanted.keys(), |partition| {
+            let Some(&replicas) = self.wanted.get(partition) else { return true };
             self.partition(partition)
-                .is_some_and(|state| state.leader.is_some() && state.isr.len() >= *replicas)
+                .is_some_and(|state| state.leader.is_some() && state.isr.len() >= replicas)
         })
     }
 
@@ -463,12 +491,26 @@ impl ClusterView {
             read >= end
         };
         let is_committed = |partition: &TopicPartition| {
+            if !self.wanted.contains_key(partition) {
+                return true;
+            }
             let end = self.log_end(partition, None);
             end.is_some() && end == self.high_watermark(partition, None)
         };
+        let all_read = || {
+            let is_still_late =
+                self.readers.get(self.late.reader.get()).is_some_and(|reader| !is_read(reader));
+            let late = if is_still_late {
+                Some(self.late.reader.get())
+            } else {
+                self.readers.iter().position(|r| !is_read(r))
+            };
+            self.late.reader.set(late.unwrap_or(self.readers.len()));
+            late.is_none()
+        };
         self.in_flight.values().all(|records| *records == 0)
-            && self.wanted.keys().all(is_committed)
-            && self.readers.iter().all(is_read)
+            && all_ready(&self.late.committed, self.wanted.keys(), is_committed)
+            && all_read()
     }
 
     /// What keeps the cluster from being drained and whole, one line each.
