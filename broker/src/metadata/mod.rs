@@ -12,6 +12,7 @@
 //! | [`BrokerRegistration`], [`PartitionRegistration`] | one broker, one partition |
 //! | [`MetadataDelta`] | what changed |
 //! | [`FEATURES`] | the features whose levels a cluster agrees on |
+//! | [`MetadataSnapshot`] | the image as records, and back (KIP-630) |
 //!
 //! Records and the version in which they are written: RegisterBroker 3, UnregisterBroker 0, Topic 0, Partition 2,
 //! Config 0, PartitionChange 2, RemoveTopic 0, FeatureLevel 0, ProducerIds 0, BrokerRegistrationChange 2, NoOp 0.
@@ -24,6 +25,7 @@ mod features;
 mod image;
 mod record;
 mod registration;
+mod snapshot;
 mod topic_records;
 
 pub use broker_records::{
@@ -38,6 +40,7 @@ pub use record::{MetadataRecord, RecordError};
 pub use registration::{
     BrokerRegistration, Endpoint, LeaderRecoveryState, PartitionRegistration, SupportedLevels, listener_name,
 };
+pub use snapshot::MetadataSnapshot;
 pub use topic_records::{
     ConfigRecord, PartitionChangeRecord, PartitionRecord, RemoveTopicRecord, ResourceType, TopicRecord,
 };
