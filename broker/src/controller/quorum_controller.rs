@@ -6,7 +6,9 @@ use super::term::Term;
 use crate::config::NodeConfig;
 use crate::defects::Defect;
 use crate::ids::LeaderEpoch;
-use crate::metadata::{CommittedBatch, MetadataDelta, MetadataImage, MetadataLog, MetadataRecord};
+use crate::metadata::{
+    CommittedBatch, MetadataDelta, MetadataImage, MetadataLog, MetadataRecord, MetadataSnapshot,
+};
 use crate::rpc::{Outbox, Outgoing, ReplyTo};
 use crate::time::Instant;
 use crate::trace::Observation;
@@ -62,6 +64,16 @@ impl Controller {
         self.committed.applied_to(batch.last_offset, batch.epoch);
         if let Some(term) = &mut self.term {
             term.committed_to(batch.last_offset, out);
+        }
+    }
+
+    /// Takes a snapshot in the place of everything committed so far. It comes from another leader, so a term is over. A
+    /// record that cannot be read halts the node.
+    pub fn load_snapshot(&mut self, snapshot: &MetadataSnapshot, now: Instant, out: &mut Outbox) {
+        self.resigned(now, out);
+        match MetadataImage::from_snapshot(snapshot) {
+            Ok(image) => self.committed = image,
+            Err(error) => out.halt(format!("metadata snapshot at offset {}: {error}", snapshot.end_offset)),
         }
     }
 

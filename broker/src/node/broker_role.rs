@@ -11,7 +11,7 @@ use crate::config::NodeConfig;
 use crate::ids::{NodeId, Uuid};
 use crate::io::{ConnectionId, Disk};
 use crate::log::LogError;
-use crate::metadata::{CommittedBatch, MetadataDelta, MetadataImage};
+use crate::metadata::{CommittedBatch, MetadataDelta, MetadataImage, MetadataSnapshot};
 use crate::replica::ReplicaManager;
 use crate::rpc::{Caller, Outbox};
 use crate::time::{Instant, earliest};
@@ -63,6 +63,26 @@ impl BrokerRole {
         self.image.apply_batch(batch, &mut delta).map_err(|error| {
             format!("metadata batch at offset {} is unreadable: {error}", batch.base_offset)
         })?;
+        if !delta.is_empty() {
+            self.replica.apply(&self.image, &delta, now, disk, out);
+        }
+        self.lifecycle.metadata_applied(self.image.applied_offset, now, out);
+        Ok(())
+    }
+
+    /// Takes a snapshot in the place of everything applied so far. Errors: a record cannot be read, which ends the node.
+    pub fn load_snapshot(
+        &mut self,
+        snapshot: &MetadataSnapshot,
+        now: Instant,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) -> Result<(), String> {
+        let image = MetadataImage::from_snapshot(snapshot).map_err(|error| {
+            format!("metadata snapshot at offset {} is unreadable: {error}", snapshot.end_offset)
+        })?;
+        let delta = MetadataDelta::between(&self.image, &image);
+        self.image = image;
         if !delta.is_empty() {
             self.replica.apply(&self.image, &delta, now, disk, out);
         }

@@ -13,6 +13,7 @@
 //! | `server.rs` | accepted connections: one request at a time, in order |
 //! | `channels.rs` | opened connections: correlation ids, time-outs |
 //! | `broker_role.rs` | what a node with the broker role owns |
+//! | `metadata_flow.rs` | committed metadata and snapshots, from the quorum to the roles |
 //! | `lifecycle.rs` | registration and heartbeats (CTL-2, CTL-3) |
 //! | `producer_ids.rs` | producer-id blocks (IDM-5) |
 //! | `forward.rs` | client requests that the active controller answers |
@@ -25,6 +26,7 @@ mod broker_role;
 mod channels;
 mod forward;
 mod lifecycle;
+mod metadata_flow;
 #[expect(clippy::module_inception, reason = "the file is named for its main type")]
 mod node;
 mod producer_ids;

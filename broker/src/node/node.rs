@@ -33,7 +33,7 @@ pub struct Node {
     pub(super) raft: Raft,
     pub(super) controller: Option<Controller>,
     pub(super) broker: Option<BrokerRole>,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
     is_halted: bool,
 }
 
@@ -249,16 +249,8 @@ impl Node {
 
     fn quorum_says(&mut self, event: RaftEvent, now: Instant, disk: &mut dyn Disk) {
         match event {
-            RaftEvent::Committed(batch) => {
-                if let Some(controller) = &mut self.controller {
-                    controller.committed(&batch, now, &mut self.outbox);
-                }
-                if let Some(broker) = &mut self.broker
-                    && let Err(reason) = broker.apply(&batch, now, disk, &mut self.outbox)
-                {
-                    self.outbox.halt(reason);
-                }
-            }
+            RaftEvent::Committed(batch) => self.committed(&batch, now, disk),
+            RaftEvent::SnapshotLoaded(snapshot) => self.snapshot_loaded(&snapshot, now, disk),
             RaftEvent::BecameLeader { epoch } => {
                 if let Some(controller) = &mut self.controller {
                     controller.became_leader(epoch, now, &mut self.raft, &mut self.outbox);

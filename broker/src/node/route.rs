@@ -43,6 +43,7 @@ pub(super) fn is_offered(listener: Listener, api_key: ApiKey) -> bool {
             api_key,
             Vote | BeginQuorumEpoch
                 | EndQuorumEpoch
+                | FetchSnapshot
                 | Fetch
                 | AlterPartition
                 | BrokerRegistration
@@ -94,6 +95,7 @@ impl Node {
             Request::Vote(_)
             | Request::BeginQuorumEpoch(_)
             | Request::EndQuorumEpoch(_)
+            | Request::FetchSnapshot(_)
             | Request::Fetch(_) => {
                 self.raft.handle_request(to, request, now, disk, out);
             }
@@ -107,7 +109,7 @@ impl Node {
     }
 
     /// The committed metadata, as far as this node knows them.
-    fn image(&self) -> Option<&MetadataImage> {
+    pub(super) fn image(&self) -> Option<&MetadataImage> {
         self.controller.as_ref().map(Controller::image).or_else(|| self.broker.as_ref().map(|b| &b.image))
     }
 

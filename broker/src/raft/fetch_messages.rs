@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::Leadership;
 use super::messages::{AnswerHead, code, metadata_topic, node, wire_id};
+use super::snapshot_file::SnapshotId;
 use super::timing::{MAX_FETCH_SIZE_BYTES, MAX_FETCH_WAIT};
 use crate::ids::{LeaderEpoch, METADATA_TOPIC, METADATA_TOPIC_ID, NodeId, Offset};
 use crate::time::Duration;
@@ -91,6 +92,8 @@ pub enum FetchAnswer {
         /// Where that epoch ends on the leader.
         end_offset: Offset,
     },
+    /// The replica needs what is only in this snapshot (KIP-630).
+    Snapshot(SnapshotId),
     /// Records from the fetch offset on; possibly none.
     Records(Bytes),
 }
@@ -112,6 +115,10 @@ pub fn fetch_response(answer: FetchAnswer, at: Leadership, high_watermark: Optio
             partition.diverging_epoch =
                 fetch_response::EpochEndOffset::default().with_epoch(epoch).with_end_offset(end_offset);
         }
+        FetchAnswer::Snapshot(id) => {
+            partition.snapshot_id =
+                fetch_response::SnapshotId::default().with_end_offset(id.end_offset).with_epoch(id.epoch);
+        }
         FetchAnswer::Records(records) => partition.records = Some(records),
     }
     let topic = fetch_response::FetchableTopicResponse::default()
@@ -130,6 +137,8 @@ pub struct Fetched {
     pub high_watermark: Option<Offset>,
     /// Set if the logs differ: epoch and end offset.
     pub diverging: Option<(LeaderEpoch, Offset)>,
+    /// Set if only this snapshot has what the replica needs.
+    pub snapshot: Option<SnapshotId>,
     /// Whole batches.
     pub records: Bytes,
 }
@@ -138,18 +147,26 @@ pub struct Fetched {
 pub fn read_fetch_response(response: &FetchResponse) -> Option<Fetched> {
     if response.error_code != NO_ERROR {
         let head = AnswerHead::refused(response.error_code);
-        return Some(Fetched { head, high_watermark: None, diverging: None, records: Bytes::new() });
+        return Some(Fetched {
+            head,
+            high_watermark: None,
+            diverging: None,
+            snapshot: None,
+            records: Bytes::new(),
+        });
     }
     let [topic] = response.responses.as_slice() else { return None };
     if topic.topic_id != METADATA_TOPIC_ID && topic.topic.0.as_str() != METADATA_TOPIC {
         return None;
     }
     let [p] = topic.partitions.as_slice() else { return None };
-    let d = &p.diverging_epoch;
+    let (d, id) = (&p.diverging_epoch, &p.snapshot_id);
     Some(Fetched {
         head: AnswerHead::new(p.error_code, p.current_leader.leader_epoch, p.current_leader.leader_id.0),
         high_watermark: (p.high_watermark >= 0).then_some(p.high_watermark),
         diverging: (d.epoch >= 0 && d.end_offset >= 0).then_some((d.epoch, d.end_offset)),
+        snapshot: (id.epoch >= 0 && id.end_offset >= 0)
+            .then_some(SnapshotId { end_offset: id.end_offset, epoch: id.epoch }),
         records: p.records.clone().unwrap_or_default(),
     })
 }
@@ -192,9 +209,11 @@ mod tests {
         let head = AnswerHead { error: 0, leadership: Some(at) };
         let records = Bytes::from_static(b"r");
         let got = read(FetchAnswer::Records(records.clone()), None);
-        assert_eq!(got, Fetched { head, high_watermark: None, diverging: None, records });
+        assert_eq!(got, Fetched { head, high_watermark: None, diverging: None, snapshot: None, records });
         let got = read(FetchAnswer::Diverging { epoch: 2, end_offset: 0 }, Some(5));
         assert_eq!((got.diverging, got.high_watermark), (Some((2, 0)), Some(5)));
+        let id = SnapshotId { end_offset: 7, epoch: 2 };
+        assert_eq!(read(FetchAnswer::Snapshot(id), Some(9)).snapshot, Some(id));
         let got = read(FetchAnswer::Refused(ErrorCode::FencedLeaderEpoch), None);
         assert_eq!(got.head.error, ErrorCode::FencedLeaderEpoch.code());
     }

@@ -3,6 +3,8 @@
 use super::fetch_messages::{Fetched, ReplicaFetch, fetch_request, read_fetch_response};
 use super::machine::Raft;
 use super::roles::Role;
+use super::snapshot_fetch::Download;
+use super::snapshot_file::SnapshotId;
 use super::timing::{MAX_FETCH_SIZE_BYTES, MAX_FETCH_WAIT};
 use super::{RaftError, RaftEvent};
 use crate::defects::Defect;
@@ -17,8 +19,12 @@ use crate::wire::{NO_ERROR, Response};
 /// The one fetch that a node may have under way.
 #[derive(Debug, Clone, Default)]
 pub struct Fetcher {
-    in_flight: Option<(u64, Offset)>,
-    not_before: Instant,
+    pub(super) in_flight: Option<(u64, Offset)>,
+    pub(super) not_before: Instant,
+    /// A snapshot is being fetched instead of records.
+    pub(super) download: Option<Download>,
+    /// A snapshot of the leader that is being written; it takes the log's place once it is durable.
+    pub(super) installs: Option<SnapshotId>,
     /// The leader did not answer for a whole fetch time-out: an observer asks any voter who leads.
     asks_anyone: bool,
 }
@@ -26,7 +32,7 @@ pub struct Fetcher {
 impl Fetcher {
     /// Forgets the fetch under way; its answer will be ignored.
     pub fn reset(&mut self, now: Instant) {
-        *self = Fetcher { in_flight: None, not_before: now, asks_anyone: false };
+        *self = Fetcher { not_before: now, ..Fetcher::default() };
     }
 
     /// Is call `id` the fetch under way?
@@ -47,7 +53,8 @@ impl Raft {
         let is_flushed = !self.is_voter
             || self.log.flushed() == self.log.end()
             || self.defects.has(Defect::UnsyncedFetchCounts);
-        (may_fetch && is_flushed && self.fetcher.in_flight.is_none()).then_some(self.fetcher.not_before)
+        let is_idle = self.fetcher.in_flight.is_none() && self.fetcher.installs.is_none();
+        (may_fetch && is_flushed && is_idle).then_some(self.fetcher.not_before)
     }
 
     /// Flushes what a voter must flush, and fetches if it is time.
@@ -60,6 +67,9 @@ impl Raft {
         }
         let leader = self.leader().filter(|_| !self.fetcher.asks_anyone);
         let Some(target) = leader.or_else(|| self.any_other_voter()) else { return };
+        if self.fetcher.download.is_some() {
+            return self.fetch_snapshot_part(target);
+        }
         let fetch = ReplicaFetch {
             replica: self.me,
             epoch: self.quorum.epoch,
@@ -86,7 +96,7 @@ impl Raft {
         if self.is_voter {
             return self.stand_for_election(0, now);
         }
-        self.fetcher = Fetcher { in_flight: None, not_before: now, asks_anyone: true };
+        self.fetcher = Fetcher { not_before: now, asks_anyone: true, ..Fetcher::default() };
         if let Role::Follower { fetch_deadline, .. } = &mut self.role {
             *fetch_deadline = now + self.timing.fetch_timeout;
         }
@@ -100,6 +110,9 @@ impl Raft {
         now: Instant,
         disk: &mut dyn Disk,
     ) -> Result<(), RaftError> {
+        if self.fetcher.download.is_some() {
+            return self.on_snapshot_result(from, result, now, disk);
+        }
         let Some((_, offset)) = self.fetcher.in_flight.take() else { return Ok(()) };
         self.fetcher.not_before = now + self.timing.retry_backoff;
         let fetched = match &result {
@@ -135,6 +148,10 @@ impl Raft {
         if let Some((epoch, end_offset)) = fetched.diverging {
             return self.log.truncate_diverging(epoch, end_offset, disk, &mut self.held.outbox);
         }
+        if let Some(id) = fetched.snapshot {
+            self.begin_snapshot(id, disk)?;
+            return Ok(id.epoch <= self.quorum.epoch);
+        }
         if !fetched.records.is_empty() {
             // A batch of an epoch that has not begun is damage, or a lie (KAFKA-18723).
             let is_later = |batch: Batch| batch.header.leader_epoch > self.quorum.epoch;
@@ -159,6 +176,7 @@ impl Raft {
         if self.handed_up_to < self.log.high_watermark() {
             for batch in self.log.committed_from(self.handed_up_to, disk)? {
                 self.handed_up_to = batch.last_offset + 1;
+                self.snapshot_policy.committed(&batch);
                 self.held.events.push(RaftEvent::Committed(batch));
             }
         }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
+use super::control_records::leader_change;
 use super::leader_fetch::Parked;
 use super::machine::{Raft, majority};
 use super::messages::{AnswerHead, begin_request, read_begin_response};
-use super::metadata_log::leader_change;
 use super::peer_calls::PeerCalls;
 use super::roles::Role;
 use super::{RaftError, RaftEvent};
@@ -187,7 +187,7 @@ impl Raft {
             leader.epoch_start = self.log.end();
             let message =
                 leader_change(self.me, self.voters.iter().copied(), leader.granting.iter().copied());
-            self.log.append_leader_change(self.quorum.epoch, &message, now, disk, &mut self.held.outbox)?;
+            self.log.append_control(self.quorum.epoch, &[message], now, disk, &mut self.held.outbox)?;
         }
         if leader.append_deadline.is_some_and(|at| at <= now) {
             leader.append_deadline = None;

@@ -3,8 +3,9 @@
 use super::RaftError;
 use super::fetch_messages::{FetchAnswer, ReplicaFetch, fetch_response, read_fetch_request};
 use super::machine::Raft;
+use super::metadata_log::Position;
 use super::roles::Role;
-use crate::ids::Offset;
+use crate::ids::{LeaderEpoch, NodeId, Offset};
 use crate::io::Disk;
 use crate::rpc::ReplyTo;
 use crate::time::Instant;
@@ -40,16 +41,19 @@ impl Raft {
             self.held.reply(to, refuse(ErrorCode::InvalidRequest));
             return Ok(());
         };
-        if let Some(error) = self.fetch_error(&fetch) {
+        if let Some(error) = self.fetch_error(fetch.epoch) {
             self.held.reply(to, fetch_response(FetchAnswer::Refused(error), self.leadership(), None));
             return Ok(());
         }
-        if let Role::Leader(leader) = &mut self.role {
-            leader.heard_from(fetch.replica, now);
-        }
-        if let Some((epoch, end_offset)) = self.log.divergence(fetch.offset, fetch.last_epoch) {
-            // The replica's end proves nothing: it is not counted.
-            let answer = FetchAnswer::Diverging { epoch, end_offset };
+        self.replica_is_alive(fetch.replica, now);
+        // A replica's end proves nothing as long as its log is not a prefix of this one: it is not counted.
+        let unusable = match self.log.position_of(fetch.offset, fetch.last_epoch) {
+            Position::Prefix => None,
+            Position::Diverging(epoch, end_offset) => Some(FetchAnswer::Diverging { epoch, end_offset }),
+            Position::Snapshot(id) => Some(FetchAnswer::Snapshot(id)),
+            Position::Gone => Some(FetchAnswer::Refused(ErrorCode::OffsetOutOfRange)),
+        };
+        if let Some(answer) = unusable {
             self.answer_fetch(to, &fetch, answer);
             return Ok(());
         }
@@ -68,15 +72,22 @@ impl Raft {
 
     /// The sender is in another epoch, or asks the wrong node. A leader does not step down for a replica that claims a higher
     /// epoch: it will hear of it by a vote request or from its successor.
-    fn fetch_error(&self, fetch: &ReplicaFetch) -> Option<ErrorCode> {
-        if fetch.epoch < self.quorum.epoch {
+    pub(super) fn fetch_error(&self, epoch: LeaderEpoch) -> Option<ErrorCode> {
+        if epoch < self.quorum.epoch {
             Some(ErrorCode::FencedLeaderEpoch)
-        } else if fetch.epoch > self.quorum.epoch {
+        } else if epoch > self.quorum.epoch {
             Some(ErrorCode::UnknownLeaderEpoch)
         } else if !matches!(self.role, Role::Leader(_)) {
             Some(ErrorCode::NotLeaderOrFollower)
         } else {
             None
+        }
+    }
+
+    /// A replica fetches, be it a snapshot: it is alive, whatever its log proves (check-quorum).
+    pub(super) fn replica_is_alive(&mut self, replica: NodeId, now: Instant) {
+        if let Role::Leader(leader) = &mut self.role {
+            leader.heard_from(replica, now);
         }
     }
 

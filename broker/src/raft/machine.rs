@@ -3,14 +3,15 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::follower::Fetcher;
-use super::metadata_log::MetadataLog;
+use super::metadata_log::{MetadataLog, Synced};
 use super::quorum_state::{QuorumState, QuorumStateFile};
 use super::roles::Role;
+use super::snapshot_making::SnapshotPolicy;
 use super::timing::Timing;
 use super::{Leadership, RaftError, RaftEvent};
 use crate::config::NodeConfig;
 use crate::defects::{Defect, DefectSet};
-use crate::ids::{LeaderEpoch, NodeId, Offset};
+use crate::ids::{LeaderEpoch, NodeId, Offset, Uuid};
 use crate::io::{Disk, DiskError, Listener, SyncToken};
 use crate::rpc::{Call, CallResult, Caller, Outbox, Outgoing, ReplyTo};
 use crate::time::{Instant, earliest};
@@ -61,6 +62,9 @@ pub struct Raft {
     pub(super) held: Held,
     pub(super) events: Vec<RaftEvent>,
     pub(super) handed_up_to: Offset,
+    pub(super) snapshot_policy: SnapshotPolicy,
+    /// Which disk this is (KIP-853).
+    pub(super) directory_id: Uuid,
     pub(super) halted: bool,
     /// Set when the node shuts down in an orderly way: until when it waits for somebody else to lead.
     pub(super) shutdown_deadline: Option<Instant>,
@@ -86,7 +90,7 @@ impl Raft {
             return Err(RaftError::NoVoters);
         }
         let (file, recorded) = QuorumStateFile::open(disk)?;
-        let log = MetadataLog::open(now, disk, out)?;
+        let (log, snapshot) = MetadataLog::open(config, now, disk, out)?;
         let mut raft = Raft {
             me: config.node_id,
             cluster_id: config.cluster_id.clone(),
@@ -100,6 +104,8 @@ impl Raft {
             held: Held::default(),
             events: Vec::new(),
             handed_up_to: 0,
+            snapshot_policy: SnapshotPolicy::new(&config.broker, now),
+            directory_id: Uuid::nil(),
             halted: false,
             shutdown_deadline: None,
             defects: config.defects.clone(),
@@ -108,12 +114,15 @@ impl Raft {
             inbox: VecDeque::new(),
             next_call: 0,
         };
+        if let Some(content) = snapshot {
+            raft.load(content);
+        }
         raft.enter_boot_role(recorded, now);
         raft.drive_until_quiet(now, disk, out)?;
         Ok(raft)
     }
 
-    /// Answers a request: Vote, BeginQuorumEpoch, EndQuorumEpoch, Fetch of the metadata log. Another request closes its
+    /// Answers a request: Vote, BeginQuorumEpoch, EndQuorumEpoch, Fetch of the metadata log, FetchSnapshot. Another request closes its
     /// connection.
     pub fn handle_request(
         &mut self,
@@ -156,10 +165,13 @@ impl Raft {
                 let QuorumState { epoch, voted_for, leader } = state;
                 out.fact(Observation::QuorumStatePersisted { epoch, voted_for, leader });
             })
-        } else if self.log.on_synced(token, result, out) {
-            result.clone().map_err(RaftError::from).and_then(|()| self.advance_high_watermark(disk))
         } else {
-            return false;
+            match self.log.on_synced(token, result, disk, out) {
+                Ok(Synced::NotMine) => return false,
+                Ok(Synced::Log) => self.advance_high_watermark(disk),
+                Ok(Synced::Snapshot(content)) => self.on_snapshot_durable(content, disk),
+                Err(error) => Err(error),
+            }
         };
         self.settle(outcome, now, disk, out);
         true
@@ -319,6 +331,7 @@ impl Raft {
             Received::Request(to, Request::BeginQuorumEpoch(r)) => self.on_begin_request(to, &r, now),
             Received::Request(to, Request::EndQuorumEpoch(request)) => self.on_end_request(to, &request, now),
             Received::Request(to, Request::Fetch(request)) => self.on_fetch_request(to, &request, now, disk),
+            Received::Request(to, Request::FetchSnapshot(r)) => self.on_snapshot_request(to, &r, now, disk),
             Received::Request(to, _) => {
                 self.held.outbox.list.push(Outgoing::Disconnect { to });
                 Ok(())

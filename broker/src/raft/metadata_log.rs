@@ -1,14 +1,15 @@
 //! The metadata log in the quorum's terms: an ordinary log, its flushed end, and what is committed.
 
-use bytes::{Bytes, BytesMut};
-use kafka_protocol::messages::leader_change_message::Voter;
-use kafka_protocol::messages::{BrokerId, LeaderChangeMessage};
-use kafka_protocol::protocol::Encodable;
+use bytes::Bytes;
 
 use super::RaftError;
+use super::control_records::{ControlRecord, control_batch};
+use super::snapshot_file::{SnapshotContent, SnapshotId};
+use super::snapshots::Snapshots;
 use super::timing::MAX_FETCH_SIZE_BYTES;
-use crate::defects::DefectSet;
-use crate::ids::{LeaderEpoch, LogId, NodeId, Offset};
+use crate::config::NodeConfig;
+use crate::defects::{Defect, DefectSet};
+use crate::ids::{LeaderEpoch, LogId, METADATA_TOPIC, Offset};
 use crate::io::{Disk, DiskError, SyncToken};
 use crate::log::{AppendError, BatchBuilder, LogError, LogSettings, PartitionLog, RecoveryHints, batches};
 use crate::metadata::CommittedBatch;
@@ -16,48 +17,131 @@ use crate::rpc::Outbox;
 use crate::time::{Duration, Instant};
 use crate::trace::{LeaderView, TruncationReason};
 
-/// Version of the LeaderChange record's schema that is written (KIP-853 added voters' directory ids in version 1).
-const LEADER_CHANGE_VERSION: i16 = 0;
-/// `ControlRecordType.LEADER_CHANGE`.
-const LEADER_CHANGE_TYPE: i16 = 2;
-
-/// What a leader's first record says: who leads, of which voters, by whose votes.
-pub fn leader_change(
-    leader: NodeId,
-    voters: impl IntoIterator<Item = NodeId>,
-    granting: impl IntoIterator<Item = NodeId>,
-) -> LeaderChangeMessage {
-    let voter = |n: NodeId| Voter::default().with_voter_id(n.0);
-    LeaderChangeMessage::default()
-        .with_version(LEADER_CHANGE_VERSION)
-        .with_leader_id(BrokerId(leader.0))
-        .with_voters(voters.into_iter().map(voter).collect())
-        .with_granting_voters(granting.into_iter().map(voter).collect())
+/// How a replica's log relates to this one (KIP-595, KIP-630).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    /// It is a prefix: records may follow.
+    Prefix,
+    /// It may differ from here on: the end of the largest common epoch here.
+    Diverging(LeaderEpoch, Offset),
+    /// What it needs is only in this snapshot.
+    Snapshot(SnapshotId),
+    /// What it needs is nowhere: only the K08 defect does that.
+    Gone,
 }
 
-/// The log of `__cluster_metadata` and which of its syncs is under way.
+/// Whose sync came back.
+#[derive(Debug)]
+pub enum Synced {
+    /// Not one of this log.
+    NotMine,
+    /// One of the log's own.
+    Log,
+    /// This snapshot is durable.
+    Snapshot(SnapshotContent),
+}
+
+/// The log of `__cluster_metadata`, its snapshots, and which of its syncs is under way.
+///
+/// *Invariant:* a log that does not begin at 0 begins at or below the end of a snapshot.
 #[derive(Debug)]
 pub struct MetadataLog {
     log: PartitionLog,
+    snapshots: Snapshots,
     sync_requested_to: Offset,
+    /// Nothing of the log goes that no snapshot covers (KAFKA-14238).
+    needs_snapshots: bool,
 }
 
 impl MetadataLog {
-    /// Opens or creates the log. Everything is checked again from the start: a node that crashed may have lost what it had
-    /// not flushed. Errors: the disk.
-    pub fn open(now: Instant, disk: &mut dyn Disk, out: &mut Outbox) -> Result<Self, LogError> {
+    /// Opens or creates the log, and finds the newest snapshot. Everything is checked again from the start: a node that
+    /// crashed may have lost what it had not flushed. A log that does not reach to the snapshot, or reaches there by another
+    /// history, starts anew behind it: all of the snapshot is committed.
+    ///
+    /// Errors: the disk; a log without its beginning and without a snapshot of it (KAFKA-14240).
+    pub fn open(
+        config: &NodeConfig,
+        now: Instant,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) -> Result<(Self, Option<SnapshotContent>), RaftError> {
         let settings = LogSettings {
-            segment_bytes: i32::MAX,
+            segment_bytes: config.broker.metadata_segment_bytes,
             max_message_bytes: i32::MAX,
             flush_messages: i64::MAX,
             producer_id_expiration: Duration::from_secs(86_400),
             log_append_time: false,
             defects: DefectSet::none(),
         };
-        let hints = RecoveryHints { clean_shutdown: false, recovery_point: 0, high_watermark: 0 };
+        let (snapshots, newest) = Snapshots::open(&format!("{METADATA_TOPIC}-0"), disk)?;
+        let covered = newest.as_ref().map_or(0, |content| content.metadata.end_offset);
+        let hints = RecoveryHints { clean_shutdown: false, recovery_point: 0, high_watermark: covered };
         let log = PartitionLog::open(LogId::metadata(), settings, hints, now, disk, out)?;
+        let needs_snapshots = !config.defects.has(Defect::MetadataDeletedWithoutSnapshot);
         let sync_requested_to = log.recovery_point();
-        Ok(MetadataLog { log, sync_requested_to })
+        let mut log = MetadataLog { log, snapshots, sync_requested_to, needs_snapshots };
+        let start = log.log.log_start_offset();
+        if start > covered && needs_snapshots {
+            return Err(RaftError::SnapshotMissing { log_start: start });
+        }
+        if let Some(id) = newest.as_ref().map(SnapshotContent::id)
+            && !log.continues(id)
+        {
+            log.start_anew(id, disk, out)?;
+        }
+        Ok((log, newest))
+    }
+
+    /// Does the log hold, or continue, the history of the snapshot?
+    fn continues(&self, id: SnapshotId) -> bool {
+        let is_at_start = self.log.log_start_offset() == id.end_offset;
+        self.end() >= id.end_offset && (is_at_start || self.log.epoch_of(id.end_offset - 1) == Some(id.epoch))
+    }
+
+    /// Drops the whole log: the snapshot has everything up to its end. Errors: the disk.
+    pub fn start_anew(
+        &mut self,
+        id: SnapshotId,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) -> Result<(), RaftError> {
+        self.log.start_anew_behind_snapshot(id.end_offset, disk, out)?;
+        self.snapshots.remove_below(id, disk)?;
+        self.sync_requested_to = self.log.recovery_point();
+        Ok(())
+    }
+
+    /// The snapshots.
+    pub fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
+    }
+
+    /// Starts to write a snapshot; see [`Synced::Snapshot`]. Errors: the disk.
+    pub fn write_snapshot(
+        &mut self,
+        content: &SnapshotContent,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) -> Result<(), RaftError> {
+        if !self.needs_snapshots {
+            // K08: the log is cleaned like any other log, and nothing remembers what was there.
+            return self.delete_up_to(content.metadata.end_offset, disk, out);
+        }
+        Ok(self.snapshots.write(content, disk)?)
+    }
+
+    /// Lets go what is not needed any more: old snapshots, and the log behind the oldest that is left. Errors: the disk.
+    pub fn clean_up(&mut self, disk: &mut dyn Disk, out: &mut Outbox) -> Result<(), RaftError> {
+        self.snapshots.remove_old(disk)?;
+        let covered = self.snapshots.earliest().map_or(0, |id| id.end_offset);
+        self.delete_up_to(covered, disk, out)
+    }
+
+    fn delete_up_to(&mut self, to: Offset, disk: &mut dyn Disk, out: &mut Outbox) -> Result<(), RaftError> {
+        if to <= self.high_watermark() {
+            self.log.advance_log_start(to, disk, out)?;
+        }
+        Ok(())
     }
 
     /// The log end offset.
@@ -75,27 +159,50 @@ impl MetadataLog {
         self.log.high_watermark()
     }
 
-    /// Epoch of the last record; 0 for an empty log.
+    /// Epoch of the last record, be it only in a snapshot; 0 if there never was one.
     pub fn last_epoch(&self) -> LeaderEpoch {
-        self.log.latest_epoch().unwrap_or(0)
+        self.log.latest_epoch().or(self.epoch_before_start()).unwrap_or(0)
+    }
+
+    /// Epoch of the last record before the log's start.
+    fn epoch_before_start(&self) -> Option<LeaderEpoch> {
+        self.snapshots.ending_at(self.log.log_start_offset()).map(|id| id.epoch)
     }
 
     /// The largest epoch in the log that is not above `epoch`, and where it ends. Beyond the log's last epoch: the log's end.
     fn end_of_epoch(&self, epoch: LeaderEpoch) -> (LeaderEpoch, Offset) {
+        let start = self.log.log_start_offset();
         match self.log.end_offset_for_epoch(epoch) {
+            Some(found) if found.end_offset <= start && start > 0 => {
+                (self.epoch_before_start().unwrap_or(found.epoch), start)
+            }
             Some(found) => (found.epoch, found.end_offset),
             None => (self.last_epoch(), self.end()),
         }
     }
 
-    /// Is a log that ends at `offset` with `last_epoch` a prefix of this one? If not: from where it may differ, as the
-    /// answer of a leader (KIP-595 "diverging epoch"). A prefix that begins at 0 is always one.
-    pub fn divergence(&self, offset: Offset, last_epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
-        if offset == 0 {
-            return None;
-        }
+    /// How does a log that ends at `offset` with `last_epoch` relate to this one? Source:
+    /// `ReplicatedLog.validateOffsetAndEpoch`; an empty log gets a snapshot even if all records are still here.
+    pub fn position_of(&self, offset: Offset, last_epoch: LeaderEpoch) -> Position {
+        let start = self.log.log_start_offset();
+        let Some(latest) = self.snapshots.latest() else {
+            return match offset {
+                0 if start == 0 => Position::Prefix,
+                _ if offset < start => Position::Gone,
+                _ => self.compare(offset, last_epoch),
+            };
+        };
+        let is_below = start > 0
+            && (offset < start
+                || offset == start && self.epoch_before_start() != Some(last_epoch)
+                || self.snapshots.earliest().is_some_and(|earliest| last_epoch < earliest.epoch));
+        if offset == 0 || is_below { Position::Snapshot(latest) } else { self.compare(offset, last_epoch) }
+    }
+
+    fn compare(&self, offset: Offset, last_epoch: LeaderEpoch) -> Position {
         let (epoch, end_offset) = self.end_of_epoch(last_epoch);
-        (epoch != last_epoch || end_offset < offset).then_some((epoch, end_offset))
+        let differs = epoch != last_epoch || end_offset < offset;
+        if differs { Position::Diverging(epoch, end_offset) } else { Position::Prefix }
     }
 
     /// Cuts the log where the leader's differs: at the end of the epoch in the shorter of the two logs. Returns whether
@@ -121,23 +228,17 @@ impl MetadataLog {
         Ok(self.end() < before)
     }
 
-    /// Appends a leader's first record (KIP-595): it commits everything before it, and says who leads by whose votes.
-    pub fn append_leader_change(
+    /// Appends control records as one batch of `epoch`. Returns the offset of the first one.
+    pub fn append_control(
         &mut self,
         epoch: LeaderEpoch,
-        message: &LeaderChangeMessage,
+        records: &[ControlRecord],
         now: Instant,
         disk: &mut dyn Disk,
         out: &mut Outbox,
-    ) -> Result<(), AppendError> {
-        let mut value = BytesMut::new();
-        message
-            .encode(&mut value, LEADER_CHANGE_VERSION)
-            .map_err(|_| AppendError::InvalidRecord("LeaderChange cannot be encoded"))?;
-        let key = [0i16.to_be_bytes(), LEADER_CHANGE_TYPE.to_be_bytes()].concat();
-        let mut batch = BatchBuilder::new().control();
-        batch.push(now.as_unix_ms(), Some(&key), Some(&value), &[]);
-        self.log.append_as_leader(batch.build(), epoch, now, disk, out).map(|_| ())
+    ) -> Result<Offset, AppendError> {
+        let batch = control_batch(records, now.as_unix_ms()).build();
+        self.log.append_as_leader(batch, epoch, now, disk, out).map(|info| info.base_offset)
     }
 
     /// Appends `records` as one batch of `epoch`.
@@ -177,9 +278,24 @@ impl MetadataLog {
         }
     }
 
-    /// Takes a sync's completion; `false`: not one of this log. A failure leaves the flushed end where it was.
-    pub fn on_synced(&mut self, token: SyncToken, result: &Result<(), DiskError>, out: &mut Outbox) -> bool {
-        self.log.on_synced(token, result, out)
+    /// Takes a sync's completion. A failure of one of the log's own leaves the flushed end where it was. Errors: a snapshot
+    /// could not be written, or old segments not be removed.
+    pub fn on_synced(
+        &mut self,
+        token: SyncToken,
+        result: &Result<(), DiskError>,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) -> Result<Synced, RaftError> {
+        if let Some(written) = self.snapshots.on_synced(token, result) {
+            return Ok(Synced::Snapshot(written?));
+        }
+        if !self.log.on_synced(token, result, out) {
+            return Ok(Synced::NotMine);
+        }
+        result.clone()?;
+        self.log.remove_dead_segments(disk)?;
+        Ok(Synced::Log)
     }
 
     /// Moves the high watermark up; a lower one is passed over, since what is committed stays committed.

@@ -37,13 +37,19 @@
 //! | `leader_fetch.rs` | answers Fetch: validation, divergence, the long poll |
 //! | `follower.rs` | fetches, truncates, appends |
 //! | `metadata_log.rs` | the log, in the quorum's terms |
+//! | `snapshot_file.rs`, `snapshots.rs` | a snapshot as a file; which there are (KIP-630) |
+//! | `snapshot_making.rs` | when one is written, and what follows |
+//! | `snapshot_fetch.rs`, `snapshot_messages.rs` | handing them out and fetching them |
+//! | `control_records.rs` | the records that the quorum writes for itself |
+//! | `voters.rs` | who votes |
 //! | `peer_calls.rs` | one question to every voter until all answered |
 //! | `timing.rs` | time-outs and the dice |
 //! | `messages.rs`, `fetch_messages.rs` | messages, built and read |
 //!
-//! Deliberately absent: snapshots (KIP-630), dynamic voters (KIP-853).
+//! Deliberately absent: dynamic voters (KIP-853).
 
 mod candidate;
+mod control_records;
 mod election;
 mod fetch_messages;
 mod follower;
@@ -57,9 +63,15 @@ mod prospective;
 mod quorum_state;
 mod resigned;
 mod roles;
+mod snapshot_fetch;
+mod snapshot_file;
+mod snapshot_making;
+mod snapshot_messages;
+mod snapshots;
 #[cfg(test)]
 mod testing;
 mod timing;
+mod voters;
 mod voting;
 
 pub use machine::Raft;
@@ -68,7 +80,7 @@ pub use quorum_state::{QUORUM_STATE_PATH, QuorumState};
 use crate::ids::{LeaderEpoch, NodeId, Offset};
 use crate::io::DiskError;
 use crate::log::{AppendError, LogError};
-use crate::metadata::CommittedBatch;
+use crate::metadata::{CommittedBatch, MetadataSnapshot};
 
 /// An epoch and its leader, as one node knows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +94,11 @@ pub struct Leadership {
 /// What the quorum tells the node, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RaftEvent {
-    /// A batch is committed. In order of offset, each once per boot, from the start of the log.
+    /// A batch is committed. In order of offset, each once per boot, from the start of the log or the end of a snapshot.
     Committed(CommittedBatch),
+    /// The metadata are what this snapshot holds, whatever was handed up before. Comes at boot, and when the leader does not
+    /// have the log any more that this node needs; never while the node leads. Batches continue at its end.
+    SnapshotLoaded(MetadataSnapshot),
     /// The node leads: everything up to its own LeaderChange record is committed and was told before.
     BecameLeader {
         /// The epoch in which it leads.
@@ -138,6 +153,12 @@ pub enum RaftError {
         to: Offset,
         /// What is known to be committed.
         high_watermark: Offset,
+    },
+    /// The log begins above 0 and nothing says what was before (KAFKA-14240).
+    #[error("the metadata log begins at {log_start}, and no snapshot reaches there")]
+    SnapshotMissing {
+        /// Where the log begins.
+        log_start: Offset,
     },
     /// Bytes of the own log below its end cannot be read as batches.
     #[error("the metadata log is damaged at offset {at}: {reason}")]

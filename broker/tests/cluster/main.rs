@@ -3,6 +3,7 @@
 //! *Invariant:* no simulator here; a fixed latency and a queue are enough to boot a cluster, replicate and fail over.
 
 mod net;
+mod snapshots;
 
 use broker::ids::NodeId;
 use broker::time::Duration;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use broker::config::{BrokerConfig, NodeConfig};
 use broker::defects::DefectSet;
-use broker::ids::{NodeId, TopicId};
-use broker::io::{Address, ConnectionId, Effect, Effects, Input, Listener};
+use broker::ids::{METADATA_TOPIC, NodeId, TopicId};
+use broker::io::{Address, ConnectionId, Disk, Effect, Effects, Input, Listener};
 use broker::log::{BatchBuilder, MemoryDisk, batches, list_partitions};
 use broker::node::Node;
 use broker::time::{Duration, Instant};
@@ -50,11 +50,21 @@ pub struct Cluster {
     pub tamper: Option<Box<dyn FnMut(Bytes) -> Bytes>>,
     active: Option<NodeId>,
     halted: Vec<NodeId>,
+    settings: BrokerConfig,
+    /// What nodes said that the metadata below an offset add up to.
+    pub digests: BTreeMap<i64, BTreeSet<u64>>,
+    /// Who loaded a snapshot, in order.
+    pub loaded: Vec<NodeId>,
 }
 
 impl Cluster {
     /// Combined mode: the first `controllers` brokers are voters.
     pub fn new(brokers: i32, controllers: i32) -> Cluster {
+        Cluster::configured(brokers, controllers, &BrokerConfig::default())
+    }
+
+    /// The same with other settings.
+    pub fn configured(brokers: i32, controllers: i32, settings: &BrokerConfig) -> Cluster {
         let host = |id: i32| -> Arc<str> { format!("broker-{id}").into() };
         let voters: BTreeMap<NodeId, Address> = (0..controllers)
             .map(|id| (NodeId(id), Address::new(host(id), Listener::Controller.port())))
@@ -72,6 +82,9 @@ impl Cluster {
             tamper: None,
             active: None,
             halted: Vec::new(),
+            settings: settings.clone(),
+            digests: BTreeMap::new(),
+            loaded: Vec::new(),
         };
         for id in 0..brokers {
             cluster.join(id, id < controllers, &voters);
@@ -89,7 +102,7 @@ impl Cluster {
             voters: voters.clone(),
             rack: None,
             features: Default::default(),
-            broker: BrokerConfig::default(),
+            broker: self.settings.clone(),
             defects: DefectSet::none(),
         };
         let process = Process { config, disk: MemoryDisk::default(), node: None, incarnation: 0 };
@@ -103,6 +116,11 @@ impl Cluster {
         let voters = self.processes[&NodeId(0)].config.voters.clone();
         self.join(id, false, &voters);
         NodeId(id)
+    }
+
+    /// Names of the files of a node's metadata log.
+    pub fn metadata_files(&self, id: NodeId) -> Vec<String> {
+        self.processes[&id].disk.list(&format!("{METADATA_TOPIC}-0"))
     }
 
     /// The logs on a broker's disk.
@@ -231,6 +249,14 @@ impl Cluster {
                 }
                 Effect::Observe(Observation::ControllerActive { active: true, .. }) => {
                     self.active = Some(from)
+                }
+                Effect::Observe(
+                    Observation::MetadataApplied { offset, digest }
+                    | Observation::SnapshotWritten { offset, digest, .. },
+                ) => _ = self.digests.entry(offset).or_default().insert(digest),
+                Effect::Observe(Observation::SnapshotLoaded { offset, digest, .. }) => {
+                    self.digests.entry(offset).or_default().insert(digest);
+                    self.loaded.push(from);
                 }
                 Effect::Observe(_) => {}
                 Effect::Halt { reason } => {

@@ -163,6 +163,7 @@ pub fn offered(listener: Listener) -> Vec<ApiKey> {
             Vote,
             BeginQuorumEpoch,
             EndQuorumEpoch,
+            FetchSnapshot,
             Fetch,
             AlterPartition,
             BrokerRegistration,
@@ -232,8 +233,22 @@ pub fn sample(bench: &Bench, listener: Listener, api_key: ApiKey, version: i16) 
         ApiKey::Vote => vote(),
         ApiKey::BeginQuorumEpoch => begin_quorum_epoch(),
         ApiKey::EndQuorumEpoch => end_quorum_epoch(),
+        ApiKey::FetchSnapshot => fetch_snapshot(),
         other => panic!("no sample of {other:?}"),
     }
+}
+
+fn fetch_snapshot() -> Request {
+    let partition = fetch_snapshot_request::PartitionSnapshot::default()
+        .with_snapshot_id(fetch_snapshot_request::SnapshotId::default().with_end_offset(1));
+    let topic = fetch_snapshot_request::TopicSnapshot::default()
+        .with_name(topic_name(METADATA_TOPIC))
+        .with_partitions(vec![partition]);
+    FetchSnapshotRequest::default()
+        .with_replica_id(BrokerId(1))
+        .with_max_bytes(1 << 20)
+        .with_topics(vec![topic])
+        .into()
 }
 
 fn fetch(bench: &Bench, listener: Listener, version: i16) -> Request {

@@ -27,6 +27,7 @@ fn error_of(response: &Response) -> i16 {
         Response::Vote(r) => r.topics[0].partitions[0].error_code,
         Response::BeginQuorumEpoch(r) => r.topics[0].partitions[0].error_code,
         Response::EndQuorumEpoch(r) => r.topics[0].partitions[0].error_code,
+        Response::FetchSnapshot(r) => r.topics[0].partitions[0].error_code,
         Response::ElectLeaders(r) => r.replica_election_results[0].partition_result[0].error_code,
         Response::AlterPartition(r) => r.error_code,
         Response::BrokerRegistration(r) => r.error_code,
@@ -51,7 +52,9 @@ fn expected(listener: Listener, api_key: ApiKey, version: i16) -> Option<ErrorCo
         ApiKey::ElectLeaders => Some(ErrorCode::UnknownTopicOrPartition),
         // A vote of the current epoch: no error, and not granted, since there is a leader.
         ApiKey::Vote => None,
-        ApiKey::BeginQuorumEpoch | ApiKey::EndQuorumEpoch => Some(ErrorCode::FencedLeaderEpoch),
+        ApiKey::BeginQuorumEpoch | ApiKey::EndQuorumEpoch | ApiKey::FetchSnapshot => {
+            Some(ErrorCode::FencedLeaderEpoch)
+        }
         ApiKey::AlterPartition | ApiKey::BrokerHeartbeat | ApiKey::AllocateProducerIds => {
             Some(ErrorCode::StaleBrokerEpoch)
         }

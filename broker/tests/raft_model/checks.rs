@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use broker::ids::{LeaderEpoch, NodeId, Offset};
-use broker::metadata::CommittedBatch;
+use broker::metadata::{CommittedBatch, MetadataSnapshot};
 use broker::raft::RaftEvent;
 use broker::trace::{AppendRole, BatchFact, Observation, QuorumRole, TruncationReason};
 
@@ -20,20 +20,25 @@ struct Link {
 #[derive(Debug, Default)]
 struct Seen {
     log: Vec<Link>,
+    /// Where the log begins, and the hash of what was before.
+    log_start: Offset,
+    chain_before: u64,
     flushed: Offset,
     high_watermark: Offset,
     persisted_epoch: LeaderEpoch,
     handed_up_to: Offset,
     announced: Option<LeaderEpoch>,
+    /// The state machine: a hash of all values handed up, and the epoch of the last batch.
+    state: (u64, LeaderEpoch),
 }
 
 impl Seen {
     fn log_end(&self) -> Offset {
-        self.log.last().map_or(0, |link| link.last_offset + 1)
+        self.log.last().map_or(self.log_start, |link| link.last_offset + 1)
     }
 
     fn push(&mut self, batch: &BatchFact) {
-        let before = self.log.last().map_or(0, |link| link.chain);
+        let before = self.log.last().map_or(self.chain_before, |link| link.chain);
         let mut chain = before ^ 0xcbf2_9ce4_8422_2325;
         for word in
             [batch.base_offset, batch.last_offset, i64::from(batch.leader_epoch), i64::from(batch.crc)]
@@ -61,6 +66,10 @@ pub struct Checks {
     committed: Vec<Link>,
     /// What was appended where, by epoch and offset of the last record.
     appended: BTreeMap<(LeaderEpoch, Offset), Vec<u8>>,
+    /// What the values of all batches up to an offset hash to.
+    states: BTreeMap<Offset, u64>,
+    /// How often a snapshot took the place of a log.
+    pub installed: usize,
     /// How many records of `appended` were handed up as committed somewhere.
     pub confirmed: usize,
 }
@@ -73,6 +82,7 @@ impl Checks {
     pub fn rebooted(&mut self, node: NodeId) {
         let seen = self.nodes.entry(node).or_default();
         (seen.high_watermark, seen.handed_up_to, seen.announced) = (0, 0, None);
+        seen.state = (0, 0);
     }
 
     pub fn note_append(&mut self, epoch: LeaderEpoch, last: Offset, value: Vec<u8>) {
@@ -86,7 +96,8 @@ impl Checks {
 
     pub fn fact(&mut self, node: NodeId, fact: &Observation) {
         match fact {
-            Observation::LogOpened { log_end, batches, .. } => {
+            Observation::LogOpened { log_start, log_end, high_watermark, batches, .. } => {
+                let chain_before = self.chain_before(*log_start);
                 let seen = self.nodes.entry(node).or_default();
                 assert!(
                     *log_end >= seen.flushed,
@@ -94,6 +105,8 @@ impl Checks {
                     seen.flushed
                 );
                 seen.log.clear();
+                (seen.log_start, seen.chain_before, seen.high_watermark) =
+                    (*log_start, chain_before, *high_watermark);
                 batches.iter().for_each(|batch| seen.push(batch));
                 assert_eq!(*log_end, seen.log_end());
                 self.log_matching(node);
@@ -109,10 +122,31 @@ impl Checks {
                 let seen = self.nodes.entry(node).or_default();
                 assert_eq!(seen.flushed, 0, "D-1: node {node} lost its log");
                 seen.log.clear();
+                (seen.log_start, seen.chain_before) = (0, 0);
             }
             // `LogOpened` follows and says all. A power failure may also undo a cut that was not synced: the log then ends
             // behind the end that was known, with records of an older epoch that nobody counted.
             Observation::Truncated { reason: TruncationReason::Recovery, .. } => {}
+            Observation::Truncated { to, reason: TruncationReason::Snapshot, .. } => {
+                let chain_before = self.chain_before(*to);
+                let seen = self.nodes.entry(node).or_default();
+                assert!(*to >= seen.high_watermark, "Q-9: node {node} starts anew at {to}");
+                self.installed += 1;
+                seen.log.clear();
+                (seen.log_start, seen.chain_before) = (*to, chain_before);
+                (seen.flushed, seen.high_watermark) = (seen.flushed.min(*to), *to);
+            }
+            Observation::LogStartAdvanced { to, .. } => {
+                let chain_before = self.chain_before(*to);
+                let seen = self.nodes.entry(node).or_default();
+                assert!(*to <= seen.high_watermark, "P-8: node {node} forgets what is not committed");
+                seen.log.retain(|link| link.last_offset >= *to);
+                (seen.log_start, seen.chain_before) = (*to, chain_before);
+            }
+            Observation::SnapshotWritten { offset, .. } => {
+                let committed = self.committed.last().map_or(0, |link| link.last_offset + 1);
+                assert!(*offset <= committed, "Q-14: a snapshot of what is not committed");
+            }
             Observation::Truncated { to, .. } => {
                 let seen = self.nodes.entry(node).or_default();
                 assert!(
@@ -159,10 +193,11 @@ impl Checks {
                 );
                 if *role == QuorumRole::Leader {
                     self.elected(*epoch, node);
-                    let own =
-                        self.nodes[&node].prefix(self.committed.last().map_or(0, |l| l.last_offset + 1));
+                    let seen = &self.nodes[&node];
+                    let own = seen.prefix(self.committed.last().map_or(0, |l| l.last_offset + 1));
                     assert_eq!(
-                        own, self.committed,
+                        own,
+                        self.committed_from(seen.log_start),
                         "Q-6: leader {node} of epoch {epoch} lacks committed records"
                     );
                 }
@@ -183,32 +218,53 @@ impl Checks {
         }
     }
 
+    fn committed_from(&self, start: Offset) -> &[Link] {
+        &self.committed[self.committed.partition_point(|link| link.last_offset < start)..]
+    }
+
+    /// The hash of everything below `offset`, which is committed.
+    fn chain_before(&self, offset: Offset) -> u64 {
+        let below = self.committed.partition_point(|link| link.last_offset < offset);
+        let last = below.checked_sub(1).map(|at| self.committed[at]);
+        assert_eq!(last.map_or(0, |link| link.last_offset + 1), offset, "no batch ends at {offset}");
+        last.map_or(0, |link| link.chain)
+    }
+
+    /// The state of a node as a snapshot of it.
+    pub fn snapshot(&self, node: NodeId) -> Option<MetadataSnapshot> {
+        let seen = self.nodes.get(&node)?;
+        let (state, epoch) = seen.state;
+        let records = vec![state.to_be_bytes().to_vec().into()];
+        Some(MetadataSnapshot { end_offset: seen.handed_up_to, epoch, records })
+    }
+
     fn high_watermark(&mut self, node: NodeId, to: Offset, leads: Option<LeaderEpoch>) {
         let seen = self.nodes.entry(node).or_default();
         assert!(to >= seen.high_watermark, "node {node}: the high watermark fell to {to}");
         assert!(to <= seen.log_end());
         seen.high_watermark = to;
-        let own = seen.prefix(to).to_vec();
+        let (own, start) = (seen.prefix(to).to_vec(), seen.log_start);
         // committed prefixes are prefixes of each other.
-        let common = own.len().min(self.committed.len());
-        assert_eq!(own[..common], self.committed[..common], "Q-4: node {node} committed something else");
+        let known = self.committed_from(start);
+        let common = own.len().min(known.len());
+        assert_eq!(own[..common], known[..common], "Q-4: node {node} committed something else");
         let Some(epoch) = leads else {
-            assert!(own.len() <= self.committed.len(), "a follower knows more than any leader committed");
+            assert!(own.len() <= known.len(), "a follower knows more than any leader committed");
             return;
         };
         let last = own.last().expect("a leader commits at least its own first record");
         assert_eq!(last.epoch, epoch, "Q-10: committed by counting, but of an older epoch");
         let flushed = self.voters.iter().filter(|v| self.nodes.get(v).is_some_and(|s| s.flushed >= to));
         assert!(flushed.count() > self.voters.len() / 2, "Q-7: {to} is committed without a flushed majority");
-        if own.len() > self.committed.len() {
-            self.committed = own;
-        }
+        let added = own.len().saturating_sub(self.committed_from(start).len());
+        self.committed.extend_from_slice(&own[own.len() - added..]);
     }
 
     pub fn event(&mut self, node: NodeId, event: &RaftEvent) {
         let leader_of = |epoch: &LeaderEpoch| self.leaders.get(epoch).copied();
         match event {
             RaftEvent::Committed(batch) => self.handed_up(node, batch),
+            RaftEvent::SnapshotLoaded(snapshot) => self.loaded(node, snapshot),
             RaftEvent::BecameLeader { epoch } => {
                 assert_eq!(leader_of(epoch), Some(node));
                 let seen = self.nodes.entry(node).or_default();
@@ -235,6 +291,13 @@ impl Checks {
         assert_eq!(batch.base_offset, seen.handed_up_to, "node {node}: a gap or a repetition");
         seen.handed_up_to = batch.last_offset + 1;
         assert!(seen.handed_up_to <= seen.high_watermark);
+        let values = batch.records.iter().flat_map(|(_, value)| value.iter());
+        let state = values.fold(seen.state.0, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3).rotate_left(9)
+        });
+        seen.state = (state, batch.epoch);
+        let known = *self.states.entry(seen.handed_up_to).or_insert(state);
+        assert_eq!(known, state, "Q-17: node {node} has another state at {}", seen.handed_up_to);
         if let Some(value) = self.appended.get(&(batch.epoch, batch.last_offset)) {
             let (offset, last) = batch.records.last().expect("a data batch");
             assert_eq!((*offset, &last[..]), (batch.last_offset, &value[..]));
@@ -242,5 +305,19 @@ impl Checks {
         } else {
             assert!(batch.records.is_empty(), "records that nobody appended");
         }
+    }
+
+    /// a leader never loads a snapshot; Q-17: it is the state that its offset stands for.
+    fn loaded(&mut self, node: NodeId, snapshot: &MetadataSnapshot) {
+        let seen = self.nodes.entry(node).or_default();
+        assert_eq!(seen.announced, None, "Q-15: leader {node} loads a snapshot");
+        assert!(snapshot.end_offset >= seen.handed_up_to, "node {node} goes back");
+        let state = u64::from_be_bytes(snapshot.records[0][..].try_into().expect("eight bytes"));
+        assert_eq!(
+            self.states.get(&snapshot.end_offset),
+            Some(&state),
+            "Q-17: node {node} loads another state"
+        );
+        (seen.handed_up_to, seen.state) = (snapshot.end_offset, (state, snapshot.epoch));
     }
 }

@@ -51,7 +51,7 @@ macro_rules! one {
 
 fn request(w: &Words) -> Request {
     let (a, b) = (w.a, BrokerId(w.b));
-    match w.kind % 4 {
+    match w.kind % 5 {
         0 => VoteRequest::default()
             .with_topics(one!(
                 vote_request,
@@ -80,6 +80,22 @@ fn request(w: &Words) -> Request {
                     .with_preferred_successors(vec![w.c as i32, 1, w.d as i32])
             ))
             .into(),
+        3 => {
+            let id =
+                fetch_snapshot_request::SnapshotId::default().with_end_offset(w.c).with_epoch(w.d as i32);
+            let partition = fetch_snapshot_request::PartitionSnapshot::default()
+                .with_current_leader_epoch(a)
+                .with_snapshot_id(id)
+                .with_position(w.d);
+            let topic = fetch_snapshot_request::TopicSnapshot::default()
+                .with_name(topic(w))
+                .with_partitions(vec![partition]);
+            FetchSnapshotRequest::default()
+                .with_replica_id(b)
+                .with_max_bytes(w.c as i32)
+                .with_topics(vec![topic])
+                .into()
+        }
         _ => {
             let partition = fetch_request::FetchPartition::default()
                 .with_current_leader_epoch(a)
@@ -148,11 +164,33 @@ fn response(call: &Call, w: &Words) -> Response {
                 partition.diverging_epoch =
                     fetch_response::EpochEndOffset::default().with_epoch(w.d as i32).with_end_offset(w.c);
             }
+            if w.kind & 16 != 0 {
+                partition.snapshot_id =
+                    fetch_response::SnapshotId::default().with_epoch(w.d as i32).with_end_offset(w.c);
+            }
             let topic = fetch_response::FetchableTopicResponse::default()
                 .with_topic(topic(w))
                 .with_topic_id(METADATA_TOPIC_ID)
                 .with_partitions(vec![partition]);
             FetchResponse::default().with_responses(vec![topic]).into()
+        }
+        ApiKey::FetchSnapshot => {
+            let leader = fetch_snapshot_response::LeaderIdAndEpoch::default()
+                .with_leader_epoch(epoch)
+                .with_leader_id(leader);
+            let id =
+                fetch_snapshot_response::SnapshotId::default().with_end_offset(w.c).with_epoch(w.d as i32);
+            let partition = fetch_snapshot_response::PartitionSnapshot::default()
+                .with_error_code(w.error)
+                .with_current_leader(leader)
+                .with_snapshot_id(id)
+                .with_size(w.d)
+                .with_position(w.c)
+                .with_unaligned_records(records(w));
+            let topic = fetch_snapshot_response::TopicSnapshot::default()
+                .with_name(topic(w))
+                .with_partitions(vec![partition]);
+            FetchSnapshotResponse::default().with_topics(vec![topic]).into()
         }
         _ => FetchResponse::default().with_error_code(w.error).into(),
     }

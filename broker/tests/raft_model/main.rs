@@ -25,6 +25,7 @@ enum Step {
     PowerLoss(usize, u64),
     Boot(usize),
     Resign(usize),
+    Snapshot(usize),
     Calm(u64),
 }
 
@@ -41,7 +42,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => n.clone().prop_map(Step::Crash),
         2 => (n.clone(), any::<u64>()).prop_map(|(node, dice)| Step::PowerLoss(node, dice)),
         6 => n.clone().prop_map(Step::Boot),
-        1 => n.prop_map(Step::Resign),
+        1 => n.clone().prop_map(Step::Resign),
+        3 => n.prop_map(Step::Snapshot),
         3 => (1u64..3000).prop_map(Step::Calm),
     ]
 }
@@ -74,6 +76,7 @@ fn take(world: &mut World, step: &Step) {
         Step::PowerLoss(k, seed) => world.crash(node(k), Some(&mut dice(*seed))),
         Step::Boot(k) => world.boot(node(k)),
         Step::Resign(k) => world.resign(node(k)),
+        Step::Snapshot(k) => world.snapshot(node(k)),
         Step::Calm(ms) => world.run_for(Duration::from_millis(*ms)),
     }
 }
@@ -182,4 +185,36 @@ fn an_orderly_resignation_makes_the_first_successor_lead_without_a_time_out() {
     world.resign(old);
     world.run_for(Duration::from_millis(300));
     assert!(world.leader().is_some_and(|new| new != old));
+}
+
+/// A node that was away while the others cleaned their logs gets a snapshot and the rest of the log: voter or observer,
+/// with an old log or with a new disk.
+#[test]
+fn a_node_that_was_away_during_cleaning_gets_a_snapshot() {
+    for away in [NodeId(3), NodeId(4)] {
+        for boots_first in [false, true] {
+            let mut world = World::new(3, 1);
+            if boots_first {
+                world.run_for(Duration::from_secs(5));
+            }
+            world.crash(away, None);
+            for _ in 0..4 {
+                world.run_for(Duration::from_secs(5));
+                let leader = world.leader().expect("two of three are enough");
+                world.append(leader).expect("a leader takes appends");
+                world.run_for(Duration::from_secs(1));
+                for node in world.nodes() {
+                    world.snapshot(node);
+                }
+            }
+            let before = world.checks.installed;
+            heals(&mut world);
+            let installed = world.checks.installed - before;
+            assert_eq!(installed, 1, "node {away}, booted before: {boots_first}");
+            for node in world.nodes() {
+                world.crash(node, Some(&mut dice(7)));
+            }
+            heals(&mut world);
+        }
+    }
 }

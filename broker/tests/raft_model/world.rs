@@ -239,6 +239,13 @@ impl World {
         self.with(node, |raft, now, disk, out| raft.resign(now, disk, out));
     }
 
+    /// Lets a node write a snapshot of what was handed up to it.
+    pub fn snapshot(&mut self, node: NodeId) {
+        if let Some(snapshot) = self.checks.snapshot(node) {
+            self.with(node, |raft, now, disk, out| raft.write_snapshot(snapshot, now, disk, out));
+        }
+    }
+
     /// Appends one batch of two records at `node`, if it believes to lead. Returns the last record's offset.
     pub fn append(&mut self, node: NodeId) -> Option<Offset> {
         self.values += 1;

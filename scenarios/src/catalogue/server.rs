@@ -350,14 +350,14 @@ pub(super) const CONFIGS: &[ConfigSpec] = &[
     ),
     modelled("message.max.bytes", "1048588", INT, Unit::Bytes, "Largest record batch."),
     layout("metadata.log.dir", "[disk]"),
-    no_effect(
+    modelled(
         "metadata.log.max.record.bytes.between.snapshots",
         "20971520",
         LONG_POSITIVE,
         Unit::Bytes,
         "Metadata log between two snapshots.",
     ),
-    no_effect(
+    modelled(
         "metadata.log.max.snapshot.interval.ms",
         "3600000",
         LONG,
