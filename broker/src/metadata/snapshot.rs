@@ -145,6 +145,8 @@ fn partition_record(topic_id: TopicId, partition: i32, state: &PartitionRegistra
         leader_recovery_state,
         adding,
         removing,
+        elr,
+        last_known_elr,
     } = state.clone();
     PartitionRecord {
         partition,
@@ -157,6 +159,8 @@ fn partition_record(topic_id: TopicId, partition: i32, state: &PartitionRegistra
         leader_recovery_state,
         adding,
         removing,
+        elr,
+        last_known_elr,
     }
 }
 
@@ -254,6 +258,8 @@ mod tests {
                     leader_recovery_state: LeaderRecoveryState::Recovering,
                     adding: vec![],
                     removing: vec![NodeId(b)],
+                    elr: vec![NodeId(b + 1)],
+                    last_known_elr: vec![NodeId(b)],
                 }
                 .into()
             }
