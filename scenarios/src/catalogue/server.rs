@@ -365,6 +365,13 @@ pub(super) const CONFIGS: &[ConfigSpec] = &[
         "Time between two metadata snapshots.",
     ),
     modelled(
+        "metadata.log.segment.bytes",
+        "1073741824",
+        INT,
+        Unit::Bytes,
+        "Size at which the metadata log begins a new segment.",
+    ),
+    modelled(
         "metadata.max.idle.interval.ms",
         "500",
         INT,
