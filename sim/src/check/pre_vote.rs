@@ -143,6 +143,13 @@ mod tests {
     }
 
     #[test]
+    fn q_18_a_candidate_in_a_quorum_where_nobody_asks_first_is_rejected() {
+        let mut paper = Paper::with(quorum());
+        paper.node(1, role(3, QuorumRole::Follower)).node(1, role(4, QuorumRole::Candidate));
+        assert_eq!(paper.outcome(NAME), CheckOutcome::Violated);
+    }
+
+    #[test]
     fn q_18_a_leader_that_would_vote_for_another_is_rejected() {
         let mut paper = asking();
         paper.node(0, yes(3, 1));
