@@ -12,7 +12,7 @@ use super::judge::{Check, Tally};
 use super::log_matching::agrees_below_high_watermark;
 use super::replica::{LogGhost, Replica};
 use crate::plan::HostId;
-use crate::trace::{Fact, TraceEvent};
+use crate::trace::{Fact, TraceEvent, WorldFact};
 
 /// No leader of the newest epoch lacks a committed record or commits another history; below its high watermark
 /// every node has what is committed; and the newest committed record is always on the disk of some voter.
@@ -84,6 +84,9 @@ impl Check for QuorumCommitDurable {
     fn observe(&mut self, event: &TraceEvent, step: &Step, ghost: &Ghost, found: &mut Findings) {
         let (Some((index, log)), Some(host)) = (ghost.metadata_log(), event.host) else { return };
         let what = match &event.fact {
+            Fact::World(WorldFact::Stopped { .. }) => {
+                is_gone(log, ghost).then_some("no voter has the newest committed record any more")
+            }
             Fact::Node(Observation::QuorumRoleChanged { role, .. }) if *role != QuorumRole::Leader => return,
             Fact::Node(observation @ Observation::QuorumRoleChanged { .. }) => {
                 wrong(step, ghost, log, host, observation)
