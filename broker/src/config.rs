@@ -3,12 +3,19 @@
 //! The typed fields are what the core acts upon. Text comes in through [`BrokerConfig::from_map`] and
 //! [`TopicConfig::from_map`] with Kafka's names verbatim; a topic's own value wins over the broker's twin.
 
+mod catalogue;
+
 use std::collections::BTreeMap;
 
 use crate::defects::DefectSet;
 use crate::ids::NodeId;
 use crate::io::Address;
 use crate::time::Duration;
+
+pub use catalogue::{
+    BrokerConfigSpec, ConfigKind, TOPIC_CONFIGS, TopicConfigSpec, broker_configs, check_broker_config,
+    check_topic_config, is_dynamic, topic_config,
+};
 
 /// A config value that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,11 +63,18 @@ macro_rules! settings {
     ($(#[$doc:meta])* $type:ident { $($(#[$fdoc:meta])* $field:ident: $ftype:ty = $parse:ident $name:literal $default:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
-        pub struct $type { $($(#[$fdoc])* #[doc = concat!(" `", $name, "`, default `", $default, "`.")] pub $field: $ftype),+ }
+        pub struct $type {
+            $($(#[$fdoc])* #[doc = concat!(" `", $name, "`, default `", $default, "`.")] pub $field: $ftype,)+
+            /// The values that were set as text, by Kafka's name.
+            pub given: ::std::collections::BTreeMap<String, String>,
+        }
 
         impl Default for $type {
             fn default() -> Self {
-                $type { $($field: $parse($name, $default).expect("defaults parse: tested")),+ }
+                $type {
+                    $($field: $parse($name, $default).expect("defaults parse: tested"),)+
+                    given: ::std::collections::BTreeMap::new(),
+                }
             }
         }
 
@@ -68,12 +82,16 @@ macro_rules! settings {
             /// Kafka's name and default of every setting that is acted upon.
             pub const NAMES: &'static [(&'static str, &'static str)] = &[$(($name, $default)),+];
 
+            /// The parser of each of [`Self::NAMES`], in the same order: says what type its value has.
+            pub const PARSERS: &'static [&'static str] = &[$(stringify!($parse)),+];
+
             /// Sets one value by Kafka's name. `Ok(false)`: not acted upon. Errors: the value cannot be used.
             pub fn set(&mut self, name: &str, value: &str) -> Result<bool, $crate::config::ConfigError> {
                 match name {
                     $($name => self.$field = $parse($name, value)?,)+
                     _ => return Ok(false),
                 }
+                self.given.insert(name.to_string(), value.to_string());
                 Ok(true)
             }
 
@@ -118,6 +136,36 @@ fn int(name: &str, value: &str) -> Result<i32, ConfigError> {
     }
 }
 
+fn positive(name: &str, value: &str) -> Result<i32, ConfigError> {
+    match value.trim().parse::<i32>() {
+        Ok(n) if n >= 1 => Ok(n),
+        _ => fail(name, value, "a whole number from 1 to 2147483647"),
+    }
+}
+
+/// A number of which -1 means: no limit.
+fn limit(name: &str, value: &str) -> Result<i64, ConfigError> {
+    match value.trim().parse::<i64>() {
+        Ok(n) if n >= -1 => Ok(n),
+        _ => fail(name, value, "a whole number from -1 up, -1 for no limit"),
+    }
+}
+
+fn at_least_1(name: &str, value: &str) -> Result<i64, ConfigError> {
+    match value.trim().parse::<i64>() {
+        Ok(n) if n >= 1 => Ok(n),
+        _ => fail(name, value, "a whole number from 1 up"),
+    }
+}
+
+fn maybe_at_least_1(name: &str, value: &str) -> Result<Option<i64>, ConfigError> {
+    if value.trim() == "null" { Ok(None) } else { at_least_1(name, value).map(Some) }
+}
+
+fn maybe_limit(name: &str, value: &str) -> Result<Option<i64>, ConfigError> {
+    if value.trim() == "null" { Ok(None) } else { limit(name, value).map(Some) }
+}
+
 fn long(name: &str, value: &str) -> Result<i64, ConfigError> {
     match value.trim().parse::<i64>() {
         Ok(n) => Ok(n),
@@ -151,7 +199,7 @@ settings! {
         metadata_max_idle_interval: Duration = ms "metadata.max.idle.interval.ms" "500",
         default_replication_factor: i32 = int "default.replication.factor" "1",
         num_partitions: i32 = int "num.partitions" "1",
-        min_insync_replicas: i32 = int "min.insync.replicas" "1",
+        min_insync_replicas: i32 = positive "min.insync.replicas" "1",
         unclean_leader_election: bool = flag "unclean.leader.election.enable" "false",
         unclean_leader_election_interval: Duration = ms "unclean.leader.election.interval.ms" "300000",
         auto_leader_rebalance: bool = flag "auto.leader.rebalance.enable" "true",
@@ -166,6 +214,16 @@ settings! {
         high_watermark_checkpoint_interval: Duration = ms "replica.high.watermark.checkpoint.interval.ms" "5000",
         flush_offset_checkpoint_interval: Duration = ms "log.flush.offset.checkpoint.interval.ms" "60000",
         segment_bytes: i32 = int "log.segment.bytes" "1073741824",
+        retention_ms: Option<i64> = maybe_limit "log.retention.ms" "null",
+        retention_minutes: Option<i64> = maybe_limit "log.retention.minutes" "null",
+        retention_hours: i64 = limit "log.retention.hours" "168",
+        retention_bytes: i64 = limit "log.retention.bytes" "-1",
+        retention_check_interval: Duration = ms "log.retention.check.interval.ms" "300000",
+        roll_ms: Option<i64> = maybe_at_least_1 "log.roll.ms" "null",
+        roll_hours: i64 = at_least_1 "log.roll.hours" "168",
+        log_append_time: bool = timestamp_type "log.message.timestamp.type" "CreateTime",
+        timestamp_before_max_ms: i64 = long "log.message.timestamp.before.max.ms" "9223372036854775807",
+        timestamp_after_max_ms: i64 = long "log.message.timestamp.after.max.ms" "3600000",
         flush_interval_messages: i64 = long "log.flush.interval.messages" "9223372036854775807",
         message_max_bytes: i32 = int "message.max.bytes" "1048588",
         fetch_max_bytes: i32 = int "fetch.max.bytes" "57671680",
@@ -177,12 +235,17 @@ settings! {
 settings! {
     /// Settings of a topic. Values not given come from the broker's twin: see [`TopicConfig::over`].
     TopicConfig {
-        min_insync_replicas: i32 = int "min.insync.replicas" "1",
+        min_insync_replicas: i32 = positive "min.insync.replicas" "1",
         unclean_leader_election: bool = flag "unclean.leader.election.enable" "false",
         segment_bytes: i32 = int "segment.bytes" "1073741824",
         max_message_bytes: i32 = int "max.message.bytes" "1048588",
         flush_messages: i64 = long "flush.messages" "9223372036854775807",
         log_append_time: bool = timestamp_type "message.timestamp.type" "CreateTime",
+        timestamp_before_max_ms: i64 = long "message.timestamp.before.max.ms" "9223372036854775807",
+        timestamp_after_max_ms: i64 = long "message.timestamp.after.max.ms" "3600000",
+        retention_ms: i64 = limit "retention.ms" "604800000",
+        retention_bytes: i64 = limit "retention.bytes" "-1",
+        segment_ms: i64 = at_least_1 "segment.ms" "604800000",
     }
 }
 
@@ -190,6 +253,29 @@ impl BrokerConfig {
     /// Defaults with `values` on top; names that are not acted upon are passed over. Errors: a value cannot be used.
     pub fn from_map(values: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         Self::over_defaults(values)
+    }
+
+    /// These settings with `layers` of dynamic values on top, the last one winning (KIP-226). Values that cannot be used
+    /// are passed over; they are checked before they get that far.
+    pub fn overlaid<'a>(&self, layers: impl IntoIterator<Item = &'a BTreeMap<String, String>>) -> Self {
+        let mut settings = self.clone();
+        for (name, value) in layers.into_iter().flatten() {
+            let _ = settings.set(name, value);
+        }
+        settings
+    }
+
+    /// How long records are kept, in milliseconds: the finest unit that is given counts; -1 for ever.
+    pub fn effective_retention_ms(&self) -> i64 {
+        let minutes = |n: i64| if n < 0 { -1 } else { n.saturating_mul(60_000) };
+        let hours =
+            if self.retention_hours < 0 { -1 } else { self.retention_hours.saturating_mul(3_600_000) };
+        self.retention_ms.or(self.retention_minutes.map(minutes)).unwrap_or(hours)
+    }
+
+    /// The age at which a segment is rolled, in milliseconds.
+    pub fn effective_roll_ms(&self) -> i64 {
+        self.roll_ms.unwrap_or(self.roll_hours.saturating_mul(3_600_000))
     }
 }
 
@@ -216,7 +302,13 @@ impl TopicConfig {
             segment_bytes: broker.segment_bytes,
             max_message_bytes: broker.message_max_bytes,
             flush_messages: broker.flush_interval_messages,
-            log_append_time: false,
+            log_append_time: broker.log_append_time,
+            timestamp_before_max_ms: broker.timestamp_before_max_ms,
+            timestamp_after_max_ms: broker.timestamp_after_max_ms,
+            retention_ms: broker.effective_retention_ms(),
+            retention_bytes: broker.retention_bytes,
+            segment_ms: broker.effective_roll_ms(),
+            given: BTreeMap::new(),
         };
         for (name, value) in own {
             settings.set(name, value)?;
@@ -244,12 +336,26 @@ mod tests {
     }
 
     #[test]
+    fn the_finest_unit_that_is_given_counts_and_topics_inherit_it() {
+        let broker = |values: &[(&str, &str)]| {
+            let values = values.iter().map(|(n, v)| (n.to_string(), v.to_string()));
+            BrokerConfig::from_map(&values.collect()).unwrap()
+        };
+        assert_eq!(broker(&[]).effective_retention_ms(), 604_800_000);
+        let minutes = broker(&[("log.retention.minutes", "2"), ("log.retention.hours", "1")]);
+        assert_eq!(minutes.effective_retention_ms(), 120_000);
+        let ms = minutes.overlaid([&BTreeMap::from([("log.retention.ms".to_string(), "5".to_string())])]);
+        assert_eq!(TopicConfig::over(&ms, &BTreeMap::new()).unwrap().retention_ms, 5);
+        assert_eq!(broker(&[("log.retention.hours", "-1")]).effective_retention_ms(), -1);
+    }
+
+    #[test]
     fn a_bad_value_names_the_config_and_the_remedy() {
         let own = BTreeMap::from([("min.insync.replicas".to_string(), "two".to_string())]);
         let error = TopicConfig::from_map(&own).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "config min.insync.replicas = \"two\": a whole number from 0 to 2147483647"
+            "config min.insync.replicas = \"two\": a whole number from 1 to 2147483647"
         );
     }
 }

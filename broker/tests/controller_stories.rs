@@ -151,6 +151,37 @@ fn alter(c: &Command<'_>, world: &World) -> AlterPartitionRequest {
         .with_topics(vec![TopicData::default().with_topic_id(topic_id).with_partitions(vec![partition])])
 }
 
+/// `config (topic NAME | broker [ID] | type=CODE) [name=value | name=] [append | subtract] [twice] [again] [validate]`:
+/// no value takes it away.
+fn alter_configs(c: &Command<'_>) -> IncrementalAlterConfigsRequest {
+    let change = |(name, value): (&str, &str)| {
+        let operation = match (value, c.has("append"), c.has("subtract")) {
+            ("", ..) => 1,
+            (_, true, _) => 2,
+            (_, _, true) => 3,
+            _ => 0,
+        };
+        incremental_alter_configs_request::AlterableConfig::default()
+            .with_name(text(name))
+            .with_config_operation(c.number("operation", operation))
+            .with_value(Some(value).filter(|value| !value.is_empty()).map(text))
+    };
+    let mut configs: Vec<_> = c.values().filter(|(k, _)| k.contains('.')).map(change).collect();
+    if c.has("twice") {
+        configs.extend(configs.clone());
+    }
+    let kind = if c.word(1) == "broker" { 4 } else { 2 };
+    let flags = ["append", "subtract", "twice", "again", "validate"];
+    let name =
+        c.words.iter().skip(2).find(|w| !w.contains('=') && !flags.contains(*w)).copied().unwrap_or("");
+    let resource = incremental_alter_configs_request::AlterConfigsResource::default()
+        .with_resource_type(c.number("type", kind))
+        .with_resource_name(text(name))
+        .with_configs(configs);
+    let resources = if c.has("again") { vec![resource.clone(), resource] } else { vec![resource] };
+    IncrementalAlterConfigsRequest::default().with_resources(resources).with_validate_only(c.has("validate"))
+}
+
 /// `features [NAME=LEVEL]... [twice] [safe | unsafe] [validate]`
 fn feature_updates(c: &Command<'_>) -> UpdateFeaturesRequest {
     let kind = if c.has("safe") {
@@ -256,6 +287,7 @@ fn run(c: &Command<'_>, world: &mut World) {
         }
         "delete" => world.ask(c.number("at", world.active()), 6, delete(c, world)),
         "reassign" => world.ask(c.number("at", world.active()), 1, reassign(c)),
+        "config" => world.ask(c.number("at", world.active()), 1, alter_configs(c)),
         "features" => world.ask(c.number("at", world.active()), 2, feature_updates(c)),
         "list-reassignments" => {
             let request = ListPartitionReassignmentsRequest::default().with_topics(None);
@@ -345,6 +377,7 @@ stories! {
     elections,
     reassignment,
     features,
+    configs,
 }
 
 /// A broker as the random walk sees it: which incarnation runs.

@@ -1,5 +1,6 @@
 //! Who leads and who is in sync after something changed.
 
+use super::configs::effective_broker;
 use super::reassignment::{Assignment, completed};
 use super::{View, elr};
 use crate::config::{BrokerConfig, TopicConfig};
@@ -12,9 +13,10 @@ use crate::metadata::{
 
 /// A topic's effective settings. Values are checked on creation; one that cannot be used falls back to the broker's.
 pub(super) fn topic_settings(image: &MetadataImage, settings: &BrokerConfig, topic: &str) -> TopicConfig {
-    TopicConfig::over(settings, image.topic_config(topic)).unwrap_or_else(|_| TopicConfig {
-        min_insync_replicas: settings.min_insync_replicas,
-        unclean_leader_election: settings.unclean_leader_election,
+    let broker = effective_broker(image, settings);
+    TopicConfig::over(&broker, image.topic_config(topic)).unwrap_or_else(|_| TopicConfig {
+        min_insync_replicas: broker.min_insync_replicas,
+        unclean_leader_election: broker.unclean_leader_election,
         ..TopicConfig::default()
     })
 }

@@ -54,7 +54,6 @@ pub(super) fn last_known_after(
 /// `min.insync.replicas` is not safe any more (ELR-5).
 ///
 /// Differs from Kafka: one PartitionChange per partition instead of one ClearElr record; partitions end up the same.
-#[cfg_attr(not(test), expect(dead_code, reason = "called by whoever changes min.insync.replicas"))]
 pub(super) fn forget(view: View<'_>, topic: Option<&str>) -> Vec<MetadataRecord> {
     let forgotten = |list: &[NodeId]| (!list.is_empty()).then(Vec::new);
     let partitions = view.image.partitions().filter(|(t, ..)| topic.is_none_or(|name| name == &*t.name));

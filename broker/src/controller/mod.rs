@@ -19,16 +19,16 @@
 //! | `elect_leaders` | an operator wants other leaders (KIP-460) |
 //! | `alter_partition` | a leader asks for another ISR (CTL-4) |
 //! | `reassignment` | other replicas for a partition (CTL-7) |
+//! | `configs` | configs of topics and brokers change (KIP-226, KIP-339) |
 //! | `features` | what the cluster may do (KIP-584) |
 //! | `topics`, `topic_rules`, `placement` | topics come and go; where their replicas are put |
 //! | `producer_ids` | blocks of producer ids (IDM-5) |
 //! | `facts` | what a committed record means |
 //! | `refusals` | NOT_CONTROLLER, in each answer's own field |
-//!
-//! Not here yet: changing configs.
 
 mod alter_partition;
 mod brokers;
+mod configs;
 mod deferred;
 mod elect_leaders;
 mod elections;

@@ -3,10 +3,12 @@
 use super::elect_leaders::refuse_all;
 use crate::wire::messages::create_topics_response::CreatableTopicResult;
 use crate::wire::messages::delete_topics_response::DeletableTopicResult;
+use crate::wire::messages::incremental_alter_configs_request::AlterConfigsResource;
+use crate::wire::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use crate::wire::messages::{
     AllocateProducerIdsResponse, AlterPartitionReassignmentsResponse, AlterPartitionResponse,
     BrokerHeartbeatResponse, BrokerRegistrationResponse, CreateTopicsResponse, DeleteTopicsResponse,
-    ListPartitionReassignmentsResponse, UpdateFeaturesResponse,
+    IncrementalAlterConfigsResponse, ListPartitionReassignmentsResponse, UpdateFeaturesResponse,
 };
 use crate::wire::{ErrorCode, Request, Response};
 
@@ -21,6 +23,17 @@ pub(crate) fn not_controller(version: i16, request: &Request) -> Option<Response
         Request::AlterPartition(_) => AlterPartitionResponse::default().with_error_code(code).into(),
         Request::AllocateProducerIds(_) => {
             AllocateProducerIdsResponse::default().with_error_code(code).into()
+        }
+        Request::IncrementalAlterConfigs(r) => {
+            let refuse = |asked: &AlterConfigsResource| {
+                AlterConfigsResourceResponse::default()
+                    .with_error_code(code)
+                    .with_error_message(None)
+                    .with_resource_type(asked.resource_type)
+                    .with_resource_name(asked.resource_name.clone())
+            };
+            let responses = r.resources.iter().map(refuse).collect();
+            IncrementalAlterConfigsResponse::default().with_responses(responses).into()
         }
         Request::UpdateFeatures(_) => UpdateFeaturesResponse::default().with_error_code(code).into(),
         Request::AlterPartitionReassignments(_) => {

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::Rng;
 
 use super::Decision;
+use super::configs::check_topic_configs;
 use super::placement::{Refusal, place};
 use super::topic_rules::{check_assignments, check_name};
-use crate::config::{BrokerConfig, TopicConfig};
+use crate::config::BrokerConfig;
 use crate::ids::{METADATA_TOPIC_ID, NodeId, TopicId, Uuid};
 use crate::metadata::{
     ConfigRecord, LeaderRecoveryState, MetadataImage, MetadataRecord, PartitionRecord, RemoveTopicRecord,
@@ -40,8 +41,6 @@ struct NewTopic {
 
 /// Decides about a CreateTopics; all topics that can be created are one atomic batch. Errors per topic: see
 /// [`check_name`], [`check_assignments`], [`place`]; INVALID_CONFIG, INVALID_PARTITIONS, INVALID_REQUEST. Source: KIP-4.
-///
-/// Differs from Kafka: config names that are not acted upon are stored unchecked.
 pub(super) fn create_topics(
     image: &MetadataImage,
     settings: &BrokerConfig,
@@ -93,7 +92,7 @@ fn new_topic(
     asked: &CreatableTopic,
 ) -> Result<NewTopic, Refusal> {
     check_name(image, &asked.name)?;
-    let configs = check_configs(settings, asked)?;
+    let configs = check_configs(asked)?;
     let replicas = if asked.assignments.is_empty() {
         let (partitions, replication_factor) = check_numbers(settings, asked)?;
         place(image, partitions, replication_factor, rng)?
@@ -115,10 +114,7 @@ fn new_topic(
     Ok(NewTopic { name: asked.name.to_string(), id: draw_topic_id(image, rng), replicas, configs })
 }
 
-fn check_configs(
-    settings: &BrokerConfig,
-    asked: &CreatableTopic,
-) -> Result<BTreeMap<String, String>, Refusal> {
+fn check_configs(asked: &CreatableTopic) -> Result<BTreeMap<String, String>, Refusal> {
     let mut configs = BTreeMap::new();
     for config in &asked.configs {
         let Some(value) = &config.value else {
@@ -127,10 +123,8 @@ fn check_configs(
         };
         configs.insert(config.name.to_string(), value.to_string());
     }
-    match TopicConfig::over(settings, &configs) {
-        Ok(_) => Ok(configs),
-        Err(error) => Err(Refusal::new(ErrorCode::InvalidConfig, error.to_string())),
-    }
+    check_topic_configs(&configs)?;
+    Ok(configs)
 }
 
 /// Number of partitions and replication factor, -1 standing for the broker's default (KIP-464).

@@ -35,6 +35,7 @@ impl PartitionLog {
     ) -> Result<AppendInfo, AppendError> {
         self.expire_producers(now);
         let mut headers = self.validate_for_leader(&records)?;
+        self.check_timestamps(&headers, now)?;
         let record_count: i32 = headers.iter().map(|header| header.record_count).sum();
         let log_append_time = if self.settings.log_append_time { now.as_unix_ms() } else { -1 };
         if let [header] = &headers[..]
@@ -90,6 +91,36 @@ impl PartitionLog {
             return Err(AppendError::LargerThanSegment { size: records.len(), max: segment_bytes });
         }
         Ok(headers)
+    }
+
+    /// A client's timestamps must not lie too far from the broker's time, unless the broker sets its own. Source: KIP-937,
+    /// `LogValidator.validateTimestamp`.
+    ///
+    /// Differs from Kafka: a batch is judged by its first and its largest timestamp, not by each.
+    fn check_timestamps(&self, headers: &[BatchHeader], now: Instant) -> Result<(), AppendError> {
+        if self.settings.log_append_time || self.id.is_metadata() {
+            return Ok(());
+        }
+        let earliest = now.as_unix_ms().saturating_sub(self.settings.timestamp_before_max_ms);
+        let latest = now.as_unix_ms().saturating_add(self.settings.timestamp_after_max_ms);
+        for header in headers {
+            for timestamp in [header.base_timestamp, header.max_timestamp] {
+                if timestamp >= 0 && !(earliest..=latest).contains(&timestamp) {
+                    return Err(AppendError::InvalidTimestamp { timestamp, earliest, latest });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Would the segment span more than `segment.ms` with these batches? Decided by timestamps alone, so that every replica
+    /// rolls alike (`LogSegment.shouldRoll`).
+    fn is_too_old(&self, headers: &[BatchHeader]) -> bool {
+        let first = self.active().index.first().map(|entry| entry.header.max_timestamp);
+        let newest = headers.iter().map(|header| header.max_timestamp).max();
+        first.zip(newest).is_some_and(|(first, newest)| {
+            first >= 0 && newest.saturating_sub(first) > self.settings.segment_ms
+        })
     }
 
     /// Stamps every batch, in place where the buffer is ours alone.
@@ -183,7 +214,7 @@ impl PartitionLog {
         out: &mut Outbox,
     ) -> Result<(), DiskError> {
         let is_full = self.active().size + bytes.len() as u64 > self.settings.segment_bytes.max(0) as u64;
-        if self.roll_next || is_full && self.active().size > 0 {
+        if self.roll_next || (is_full || self.is_too_old(headers)) && self.active().size > 0 {
             self.roll(disk)?;
         }
         let starts: Vec<_> = headers.iter().map(|header| (header.leader_epoch, header.base_offset)).collect();
@@ -285,6 +316,41 @@ mod tests {
         let role = AppendRole::Leader(5);
         assert!(matches!(facts.last(), Some(Observation::Appended { role: r, batch, .. })
             if *r == role && batch.base_offset == 3));
+    }
+
+    #[test]
+    fn a_timestamp_too_far_from_the_brokers_time_is_refused() {
+        let settings =
+            LogSettings { timestamp_before_max_ms: 1_000, timestamp_after_max_ms: 10, ..Default::default() };
+        let mut log = Fixture::new(settings);
+        let now = NOW.as_unix_ms();
+        let at = |timestamp| {
+            let mut builder = BatchBuilder::new();
+            builder.push(timestamp, None, None, &[]);
+            builder.build()
+        };
+        assert!(log.append(at(now - 1_000), 0).is_ok());
+        assert!(log.append(at(now + 10), 0).is_ok());
+        for timestamp in [now - 1_001, now + 11] {
+            let refused = log.append(at(timestamp), 0);
+            assert_eq!(refused.unwrap_err().code(), crate::wire::ErrorCode::InvalidTimestamp);
+        }
+        assert_eq!(log.log.log_end_offset(), 2);
+        let settings = LogSettings { log_append_time: true, ..log.log.settings.clone() };
+        log.log.update_settings(settings);
+        assert!(log.append(at(5), 0).is_ok(), "the broker stamps");
+    }
+
+    #[test]
+    fn log_3_a_segment_spans_segment_ms_at_most() {
+        let mut log = Fixture::new(LogSettings { segment_ms: 100, ..Default::default() });
+        for timestamp in [1_000, 1_100, 1_101, 1_050] {
+            let mut builder = BatchBuilder::new();
+            builder.push(timestamp, None, None, &[]);
+            log.append(builder.build(), 0).unwrap();
+        }
+        let bases: Vec<_> = log.log.segments.iter().map(|segment| segment.base_offset).collect();
+        assert_eq!(bases, [0, 2]);
     }
 
     #[test]

@@ -67,6 +67,9 @@ pub enum AppendError {
     /// Well-formed, but not allowed.
     #[error("invalid record: {0}")]
     InvalidRecord(&'static str),
+    /// Too far from the broker's time (KIP-937).
+    #[error("timestamp {timestamp} is out of range, which is [{earliest}, {latest}]")]
+    InvalidTimestamp { timestamp: i64, earliest: i64, latest: i64 },
     /// The disk failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -91,6 +94,7 @@ impl AppendError {
             AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
             AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
             AppendError::UnexpectedOffset { .. } => ErrorCode::UnknownServerError,
+            AppendError::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
             AppendError::InvalidRecord(_) => ErrorCode::InvalidRecord,
             AppendError::Disk(_) => ErrorCode::KafkaStorageError,
         }

@@ -28,6 +28,16 @@ pub struct LogSettings {
     pub log_append_time: bool,
     /// Historic bugs that are present.
     pub defects: DefectSet,
+    /// `message.timestamp.before.max.ms`: how far a client's timestamp may lie in the past.
+    pub timestamp_before_max_ms: i64,
+    /// `message.timestamp.after.max.ms`: how far a client's timestamp may lie in the future.
+    pub timestamp_after_max_ms: i64,
+    /// `segment.ms`: the span of timestamps that one segment may hold.
+    pub segment_ms: i64,
+    /// `retention.ms`: segments whose newest record is older go; -1 for never.
+    pub retention_ms: i64,
+    /// `retention.bytes`: the oldest segments go as long as the rest is at least this large; -1 for never.
+    pub retention_bytes: i64,
 }
 
 impl Default for LogSettings {
@@ -39,6 +49,11 @@ impl Default for LogSettings {
             producer_id_expiration: Duration::from_secs(86_400),
             log_append_time: false,
             defects: DefectSet::none(),
+            timestamp_before_max_ms: i64::MAX,
+            timestamp_after_max_ms: i64::MAX,
+            segment_ms: i64::MAX,
+            retention_ms: -1,
+            retention_bytes: -1,
         }
     }
 }

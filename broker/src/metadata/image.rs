@@ -253,6 +253,12 @@ impl MetadataImage {
         self.configs.get(&(ResourceType::Topic, name.to_string())).unwrap_or(&NO_CONFIGS)
     }
 
+    /// The dynamic values of a broker, or (`None`) those for all brokers; empty if there are none (KIP-226).
+    pub fn broker_config(&self, broker: Option<NodeId>) -> &BTreeMap<String, String> {
+        let name = broker.map_or_else(String::new, |id| id.to_string());
+        self.configs.get(&(ResourceType::Broker, name)).unwrap_or(&NO_CONFIGS)
+    }
+
     /// Every partition of every topic, in order of topic id and number.
     pub fn partitions(&self) -> impl Iterator<Item = (&TopicImage, i32, &PartitionRegistration)> {
         self.topics.values().flat_map(|t| t.partitions.iter().map(move |(n, p)| (t, *n, p)))

@@ -17,6 +17,7 @@
 //! | `lifecycle.rs` | registration and heartbeats (CTL-2, CTL-3) |
 //! | `producer_ids.rs` | producer-id blocks (IDM-5) |
 //! | `forward.rs` | client requests that the active controller answers |
+//! | `describe_configs.rs` | which config values are in force, and why |
 //! | `api.rs` | ApiVersions, Metadata, DescribeCluster |
 //!
 //! *Invariant:* components never call each other sideways; what one component causes in another passes through here.
@@ -24,6 +25,7 @@
 mod api;
 mod broker_role;
 mod channels;
+mod describe_configs;
 mod forward;
 mod lifecycle;
 mod metadata_flow;

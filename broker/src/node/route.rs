@@ -1,6 +1,7 @@
 //! Which component answers which request, per listener.
 
 use super::api;
+use super::describe_configs::describe_configs;
 use super::node::Node;
 use crate::controller::Controller;
 use crate::io::{Disk, Listener};
@@ -31,6 +32,8 @@ pub(super) fn is_offered(listener: Listener, api_key: ApiKey) -> bool {
                 | CreateTopics
                 | DeleteTopics
                 | AlterPartitionReassignments
+                | IncrementalAlterConfigs
+                | DescribeConfigs
                 | UpdateFeatures
                 | ListPartitionReassignments
                 | InitProducerId
@@ -52,6 +55,7 @@ pub(super) fn is_offered(listener: Listener, api_key: ApiKey) -> bool {
                 | CreateTopics
                 | DeleteTopics
                 | AlterPartitionReassignments
+                | IncrementalAlterConfigs
                 | UpdateFeatures
                 | ListPartitionReassignments
                 | ElectLeaders
@@ -146,6 +150,9 @@ impl Node {
                     api::describe_cluster(&request, &self.config, &broker.image, broker.controller),
                 );
             }
+            Request::DescribeConfigs(request) => {
+                out.reply(to, describe_configs(&request, &self.config, &broker.image));
+            }
             Request::InitProducerId(request) => {
                 broker.producer_ids.init(to, &request, out);
                 broker.poll(now, out);
@@ -154,6 +161,7 @@ impl Node {
             | Request::DeleteTopics(_)
             | Request::ElectLeaders(_)
             | Request::AlterPartitionReassignments(_)
+            | Request::IncrementalAlterConfigs(_)
             | Request::UpdateFeatures(_)
             | Request::ListPartitionReassignments(_) => {
                 let controller = broker.controller;

@@ -8,13 +8,13 @@ use super::snapshot_file::{SnapshotContent, SnapshotId};
 use super::snapshots::Snapshots;
 use super::timing::MAX_FETCH_SIZE_BYTES;
 use crate::config::NodeConfig;
-use crate::defects::{Defect, DefectSet};
+use crate::defects::Defect;
 use crate::ids::{LeaderEpoch, LogId, METADATA_TOPIC, Offset};
 use crate::io::{Disk, DiskError, SyncToken};
 use crate::log::{AppendError, BatchBuilder, LogError, LogSettings, PartitionLog, RecoveryHints, batches};
 use crate::metadata::CommittedBatch;
 use crate::rpc::Outbox;
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use crate::trace::{LeaderView, TruncationReason};
 
 /// How a replica's log relates to this one (KIP-595, KIP-630).
@@ -68,10 +68,7 @@ impl MetadataLog {
         let settings = LogSettings {
             segment_bytes: config.broker.metadata_segment_bytes,
             max_message_bytes: i32::MAX,
-            flush_messages: i64::MAX,
-            producer_id_expiration: Duration::from_secs(86_400),
-            log_append_time: false,
-            defects: DefectSet::none(),
+            ..LogSettings::default()
         };
         let (snapshots, newest) = Snapshots::open(&format!("{METADATA_TOPIC}-0"), disk)?;
         let covered = newest.as_ref().map_or(0, |content| content.metadata.end_offset);

@@ -1,5 +1,6 @@
 //! Metadata changes carried out on the partitions of this broker (REP-1, REP-2).
 
+use crate::config::BrokerConfig;
 use crate::ids::{LeaderEpoch, LogId, NO_EPOCH, NodeId, TopicPartition};
 use crate::io::Disk;
 use crate::log::{LogError, PartitionLog, RecoveryHints};
@@ -40,9 +41,12 @@ impl ReplicaManager {
             for key in &delta.changed_partitions {
                 self.reconcile(*key, image, now, disk, out);
             }
+            if delta.changed_cluster {
+                self.reconfigure_all(image, now, out);
+            }
             for name in &delta.changed_configs {
                 if let Some(topic) = image.topic_by_name(name) {
-                    self.reconfigure(topic, image);
+                    self.reconfigure(topic, image, now, out);
                 }
             }
         } else {
@@ -67,6 +71,7 @@ impl ReplicaManager {
             return;
         }
         self.is_caught_up = true;
+        self.config = self.effective_config(image);
         let is_mine = |registration: &PartitionRegistration| registration.replicas.contains(&self.rules.me);
         let strays: Vec<_> = self
             .found
@@ -168,12 +173,33 @@ impl ReplicaManager {
         Ok(())
     }
 
-    fn reconfigure(&mut self, topic: &TopicImage, image: &MetadataImage) {
+    /// The settings given at boot, under those set for all brokers, under those set for this one (KIP-226).
+    fn effective_config(&self, image: &MetadataImage) -> BrokerConfig {
+        let layers = [image.broker_config(None), image.broker_config(Some(self.rules.me))];
+        self.static_config.overlaid(layers)
+    }
+
+    fn reconfigure_all(&mut self, image: &MetadataImage, now: Instant, out: &mut Outbox) {
+        let config = self.effective_config(image);
+        if config == self.config {
+            return;
+        }
+        self.config = config;
+        for topic in image.topics.values() {
+            self.reconfigure(topic, image, now, out);
+        }
+    }
+
+    /// With a smaller `min.insync.replicas` the high watermark may move although nobody fetches.
+    fn reconfigure(&mut self, topic: &TopicImage, image: &MetadataImage, now: Instant, out: &mut Outbox) {
         let config = topic_config(&self.config, image.topic_config(&topic.name));
         let keys = (topic.id, i32::MIN)..=(topic.id, i32::MAX);
-        for (_, partition) in self.partitions.range_mut(keys) {
+        for (key, partition) in self.partitions.range_mut(keys) {
             partition.configure(&config);
             partition.log.update_settings(log_settings(&self.config, &config, &self.rules.defects));
+            if partition.advance_high_watermark(image, &self.rules, now, out) {
+                self.events.push((*key, Event::HighWatermark));
+            }
         }
     }
 

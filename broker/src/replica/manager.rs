@@ -52,7 +52,10 @@ pub(super) enum Timer {
 /// *Invariant:* a partition is fetched from exactly one leader if it follows one, and from none if it leads (P-17).
 #[derive(Debug)]
 pub struct ReplicaManager {
+    /// The settings in force.
     pub(super) config: BrokerConfig,
+    /// Those given at boot, on which the dynamic ones lie.
+    pub(super) static_config: BrokerConfig,
     pub(super) rules: Rules,
     pub(super) broker_epoch: BrokerEpoch,
     previous_broker_epoch: BrokerEpoch,
@@ -106,6 +109,7 @@ impl ReplicaManager {
                 defects: config.defects.clone(),
             },
             config: config.broker.clone(),
+            static_config: config.broker.clone(),
             broker_epoch: -1,
             previous_broker_epoch: left.clean_shutdown.unwrap_or(-1),
             is_caught_up: false,
@@ -437,5 +441,10 @@ pub(super) fn log_settings(broker: &BrokerConfig, topic: &TopicConfig, defects: 
         producer_id_expiration: broker.producer_id_expiration,
         log_append_time: topic.log_append_time,
         defects: defects.clone(),
+        timestamp_before_max_ms: topic.timestamp_before_max_ms,
+        timestamp_after_max_ms: topic.timestamp_after_max_ms,
+        segment_ms: topic.segment_ms,
+        retention_ms: topic.retention_ms,
+        retention_bytes: topic.retention_bytes,
     }
 }

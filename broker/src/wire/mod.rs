@@ -125,6 +125,8 @@ apis! {
     DescribeCluster: DescribeClusterRequest => DescribeClusterResponse,
     AlterPartitionReassignments: AlterPartitionReassignmentsRequest => AlterPartitionReassignmentsResponse,
     ListPartitionReassignments: ListPartitionReassignmentsRequest => ListPartitionReassignmentsResponse,
+    IncrementalAlterConfigs: IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse,
+    DescribeConfigs: DescribeConfigsRequest => DescribeConfigsResponse,
     UpdateFeatures: UpdateFeaturesRequest => UpdateFeaturesResponse,
     BrokerRegistration: BrokerRegistrationRequest => BrokerRegistrationResponse,
     BrokerHeartbeat: BrokerHeartbeatRequest => BrokerHeartbeatResponse,

@@ -11,6 +11,7 @@
 //! *Invariant:* everything goes over connections, as frames; nothing looks into a node.
 
 mod bad_batches;
+mod configs;
 mod hostile;
 mod idempotence;
 #[path = "../cluster/net.rs"]

@@ -151,6 +151,8 @@ pub fn offered(listener: Listener) -> Vec<ApiKey> {
             CreateTopics,
             DeleteTopics,
             AlterPartitionReassignments,
+            IncrementalAlterConfigs,
+            DescribeConfigs,
             UpdateFeatures,
             ListPartitionReassignments,
             InitProducerId,
@@ -172,6 +174,7 @@ pub fn offered(listener: Listener) -> Vec<ApiKey> {
             CreateTopics,
             DeleteTopics,
             AlterPartitionReassignments,
+            IncrementalAlterConfigs,
             UpdateFeatures,
             ListPartitionReassignments,
             ElectLeaders,
@@ -208,6 +211,8 @@ pub fn sample(bench: &Bench, listener: Listener, api_key: ApiKey, version: i16) 
             create_topics(&format!("{}-{}", listener.port(), version), if version >= 4 { -1 } else { 1 })
         }
         ApiKey::DeleteTopics => delete_topics("nowhere", version),
+        ApiKey::IncrementalAlterConfigs => alter_config(TOPIC, "retention.ms", "1000000"),
+        ApiKey::DescribeConfigs => describe_configs(TOPIC_RESOURCE, TOPIC),
         ApiKey::UpdateFeatures => update_features("group.version", 1, version),
         ApiKey::AlterPartitionReassignments => reassign(TOPIC, None),
         ApiKey::ListPartitionReassignments => {
@@ -332,6 +337,32 @@ pub fn delete_topics(name: &str, version: i16) -> Request {
     }
     let topic = delete_topics_request::DeleteTopicState::default().with_name(Some(topic_name(name)));
     request.with_topics(vec![topic]).into()
+}
+
+/// `ConfigResource.Type` on the wire.
+pub const TOPIC_RESOURCE: i8 = 2;
+/// As above.
+pub const BROKER_RESOURCE: i8 = 4;
+
+/// Sets a topic's config.
+pub fn alter_config(topic: &str, name: &str, value: &str) -> Request {
+    let config = incremental_alter_configs_request::AlterableConfig::default()
+        .with_name(text(name))
+        .with_value(Some(text(value)));
+    let resource = incremental_alter_configs_request::AlterConfigsResource::default()
+        .with_resource_type(TOPIC_RESOURCE)
+        .with_resource_name(text(topic))
+        .with_configs(vec![config]);
+    IncrementalAlterConfigsRequest::default().with_resources(vec![resource]).into()
+}
+
+/// All configs of a resource, with synonyms.
+pub fn describe_configs(resource_type: i8, name: &str) -> Request {
+    let resource = describe_configs_request::DescribeConfigsResource::default()
+        .with_resource_type(resource_type)
+        .with_resource_name(text(name))
+        .with_configuration_keys(None);
+    DescribeConfigsRequest::default().with_resources(vec![resource]).with_include_synonyms(true).into()
 }
 
 /// Another level for a feature, up or down.

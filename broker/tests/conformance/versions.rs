@@ -34,6 +34,8 @@ fn error_of(response: &Response) -> i16 {
         Response::BrokerHeartbeat(r) => r.error_code,
         Response::AllocateProducerIds(r) => r.error_code,
         Response::AlterPartitionReassignments(r) => r.responses[0].partitions[0].error_code,
+        Response::IncrementalAlterConfigs(r) => r.responses[0].error_code,
+        Response::DescribeConfigs(r) => r.results[0].error_code,
         Response::UpdateFeatures(r) => r.error_code,
         Response::ListPartitionReassignments(r) => r.error_code,
     }

@@ -426,6 +426,15 @@ impl World {
                 });
                 lines.collect::<Vec<_>>().join("; ")
             }),
+            Response::IncrementalAlterConfigs(r) => {
+                let lines = r.responses.iter().map(|resource| {
+                    let what = error(resource.error_code).map_or("ok".into(), |e| {
+                        format!("{e}: {}", resource.error_message.as_ref().map_or("", |m| m.as_str()))
+                    });
+                    format!("{:?} {what}", resource.resource_name.as_str())
+                });
+                lines.collect::<Vec<_>>().join("; ")
+            }
             Response::UpdateFeatures(r) => match error(r.error_code) {
                 Some(e) => format!("{e}: {}", r.error_message.as_ref().map_or("", |m| m.as_str())),
                 None => "features updated".into(),

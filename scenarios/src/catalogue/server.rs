@@ -293,38 +293,52 @@ pub(super) const CONFIGS: &[ConfigSpec] = &[
         Unit::Bytes,
         "Largest index.",
     ),
-    no_effect(
+    modelled(
+        "log.message.timestamp.after.max.ms",
+        "3600000",
+        LONG,
+        Unit::Ms,
+        "How far a timestamp may lie in the future.",
+    ),
+    modelled(
+        "log.message.timestamp.before.max.ms",
+        "9223372036854775807",
+        LONG,
+        Unit::Ms,
+        "How far a timestamp may lie in the past.",
+    ),
+    modelled(
         "log.message.timestamp.type",
         "CreateTime",
         ConfigKind::OneOf(&["CreateTime", "LogAppendTime"]),
         Unit::None,
         "Whose clock stamps records.",
     ),
-    no_effect("log.retention.bytes", "-1", LONG_OR_NONE, Unit::Bytes, "How many bytes a partition keeps."),
-    no_effect(
+    modelled("log.retention.bytes", "-1", LONG_OR_NONE, Unit::Bytes, "How many bytes a partition keeps."),
+    modelled(
         "log.retention.check.interval.ms",
         "300000",
         LONG_POSITIVE,
         Unit::Ms,
         "How often retention is applied.",
     ),
-    no_effect(
+    modelled(
         "log.retention.hours",
         "168",
         ConfigKind::Int { min: -1, max: i32::MAX as i64 },
         Unit::Hours,
         "How long records are kept.",
     ),
-    no_effect(
+    modelled(
         "log.retention.minutes",
         "null",
         ConfigKind::Int { min: -1, max: i32::MAX as i64 },
         Unit::Minutes,
         "How long records are kept.",
     ),
-    no_effect("log.retention.ms", "null", LONG_OR_NONE, Unit::Ms, "How long records are kept."),
-    no_effect("log.roll.hours", "168", POSITIVE, Unit::Hours, "Age at which a segment is rolled."),
-    no_effect("log.roll.ms", "null", LONG_POSITIVE, Unit::Ms, "Age at which a segment is rolled."),
+    modelled("log.retention.ms", "null", LONG_OR_NONE, Unit::Ms, "How long records are kept."),
+    modelled("log.roll.hours", "168", POSITIVE, Unit::Hours, "Age at which a segment is rolled."),
+    modelled("log.roll.ms", "null", LONG_POSITIVE, Unit::Ms, "Age at which a segment is rolled."),
     modelled(
         "log.segment.bytes",
         "1073741824",

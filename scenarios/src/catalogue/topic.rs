@@ -44,14 +44,14 @@ pub(super) const CONFIGS: &[ConfigSpec] = &[
         "Oldest record that is not compacted.",
     ),
     modelled("max.message.bytes", "1048588", INT, Unit::Bytes, "Largest record batch."),
-    no_effect(
+    modelled(
         "message.timestamp.after.max.ms",
         "3600000",
         LONG,
         Unit::Ms,
         "How far a timestamp may lie in the future.",
     ),
-    no_effect(
+    modelled(
         "message.timestamp.before.max.ms",
         "9223372036854775807",
         LONG,
@@ -87,8 +87,8 @@ pub(super) const CONFIGS: &[ConfigSpec] = &[
         Unit::None,
         "Whether segments are allocated at once.",
     ),
-    no_effect("retention.bytes", "-1", LONG_OR_NONE, Unit::Bytes, "How many bytes a partition keeps."),
-    no_effect("retention.ms", "604800000", LONG_OR_NONE, Unit::Ms, "How long records are kept."),
+    modelled("retention.bytes", "-1", LONG_OR_NONE, Unit::Bytes, "How many bytes a partition keeps."),
+    modelled("retention.ms", "604800000", LONG_OR_NONE, Unit::Ms, "How long records are kept."),
     modelled(
         "segment.bytes",
         "1073741824",
@@ -104,7 +104,7 @@ pub(super) const CONFIGS: &[ConfigSpec] = &[
         "Largest index.",
     ),
     no_effect("segment.jitter.ms", "0", LONG, Unit::Ms, "Random part of that age."),
-    no_effect("segment.ms", "604800000", LONG_POSITIVE, Unit::Ms, "Age at which a segment is rolled."),
+    modelled("segment.ms", "604800000", LONG_POSITIVE, Unit::Ms, "Age at which a segment is rolled."),
     modelled(
         "unclean.leader.election.enable",
         "false",
