@@ -53,6 +53,11 @@ pub enum Verb {
     Crash { target: Target, mode: CrashMode, bind: Option<String> },
     /// `restart = "TARGET"`: starts nodes that are down.
     Restart { target: Target },
+    /// `shutdown = "TARGET"` or `{ target, as }`: a controlled shutdown; with `for` they boot again afterwards.
+    Shutdown { target: Target, bind: Option<String> },
+    /// `rolling_restart = { target, mode, gap, down }`: one after another; each when the one before is at work again and
+    /// `gap` has passed.
+    RollingRestart { target: Target, mode: RollingMode, gap: Micros, down: Micros },
     /// `pause = "TARGET"` or `pause = { target, as }`: the process stops and keeps its memory (a GC pause).
     Pause { target: Target, bind: Option<String> },
     /// `partition = { ... }`: cuts links.
@@ -83,6 +88,8 @@ impl Verb {
         match self {
             Verb::Crash { .. } => "crash",
             Verb::Restart { .. } => "restart",
+            Verb::Shutdown { .. } => "shutdown",
+            Verb::RollingRestart { .. } => "rolling_restart",
             Verb::Pause { .. } => "pause",
             Verb::Partition { .. } => "partition",
             Verb::Link { .. } => "link",
@@ -100,6 +107,8 @@ impl Verb {
         match self {
             Verb::Crash { target, .. }
             | Verb::Restart { target }
+            | Verb::Shutdown { target, .. }
+            | Verb::RollingRestart { target, .. }
             | Verb::Pause { target, .. }
             | Verb::MetadataLag { target, .. }
             | Verb::Fence { target, .. } => vec![target],
@@ -122,13 +131,18 @@ impl Verb {
     pub fn binds(&self) -> Option<&str> {
         match self {
             Verb::Crash { bind, .. }
+            | Verb::Shutdown { bind, .. }
             | Verb::Pause { bind, .. }
             | Verb::Partition { bind, .. }
             | Verb::Hold { bind, .. }
             | Verb::Drop { bind, .. }
             | Verb::MetadataLag { bind, .. }
             | Verb::Fence { bind, .. } => bind.as_deref(),
-            Verb::Restart { .. } | Verb::Link { .. } | Verb::Heal { .. } | Verb::Operate { .. } => None,
+            Verb::Restart { .. }
+            | Verb::RollingRestart { .. }
+            | Verb::Link { .. }
+            | Verb::Heal { .. }
+            | Verb::Operate { .. } => None,
         }
     }
 }
@@ -140,6 +154,20 @@ pub enum CrashMode {
     /// The page cache survives: everything written is still there. The default.
     Process,
     /// The machine loses power: unsynced bytes and directory entries are lost or torn.
+    Power,
+    /// The disk is replaced: nothing survives, and the machine loses power as well.
+    Wipe,
+}
+
+/// How each machine of a rolling restart stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RollingMode {
+    /// Controlled. The default.
+    Shutdown,
+    /// Its process is killed.
+    Process,
+    /// It loses power.
     Power,
 }
 

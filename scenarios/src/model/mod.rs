@@ -37,7 +37,9 @@ pub use cluster::{
     BrokerOverride, Cluster, ConfigMap, Disk, Mode, Network, NetworkLink, Topic, controllers_by_default,
 };
 pub use condition::{Compare, Condition, Measure, NodeState, Operand};
-pub use fault::{CrashMode, Direction, Fault, Halves, Heal, LinkScope, Links, PartitionShape, Trigger, Verb};
+pub use fault::{
+    CrashMode, Direction, Fault, Halves, Heal, LinkScope, Links, PartitionShape, RollingMode, Trigger, Verb,
+};
 pub use goal::{
     Bound, CheckConfig, ChecksConfig, Comparison, Expect, ExpectedVerdict, Level, SeedQuantifier, Sweep,
     Variant,

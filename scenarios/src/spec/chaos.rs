@@ -1,6 +1,5 @@
 //! Swarm and chaos.
 
-use super::fault::CRASH_MODES;
 use super::{Kind, TableSpec, not_yet, optional, required};
 
 /// `[swarm]`.
@@ -35,6 +34,9 @@ pub(crate) static CHAOS: TableSpec = TableSpec {
     ],
 };
 
+/// A wiped disk is a fault of its own kind among the random ones.
+pub(crate) const CHAOS_CRASH_MODES: &[&str] = &["process", "power"];
+
 /// `[chaos.crash]`.
 pub(crate) static CHAOS_CRASH: TableSpec = TableSpec {
     name: "[chaos.crash]",
@@ -42,7 +44,7 @@ pub(crate) static CHAOS_CRASH: TableSpec = TableSpec {
     keys: &[
         optional("targets", Kind::TargetWeights, "[\"random(brokers)\"]", "Whom, with weights."),
         required("mean_every", Kind::Duration, "Mean time between two."),
-        optional("mode", Kind::Weights(CRASH_MODES), "process", "What survives, with weights."),
+        optional("mode", Kind::Weights(CHAOS_CRASH_MODES), "process", "What survives, with weights."),
         optional("down", Kind::Distribution, "exp, mean 5s", "How long nodes stay down."),
     ],
 };

@@ -56,6 +56,13 @@ pub(crate) static FAULT: TableSpec = TableSpec {
         ),
         optional("crash", Kind::TargetOr(&CRASH), "none", "Verb: the process dies."),
         optional("restart", Kind::Target, "none", "Verb: starts nodes that are down."),
+        optional("shutdown", Kind::TargetOr(&SHUTDOWN), "none", "Verb: a controlled shutdown."),
+        optional(
+            "rolling_restart",
+            Kind::Table(&ROLLING_RESTART),
+            "none",
+            "Verb: one after another stops and boots again.",
+        ),
         optional("pause", Kind::TargetOr(&PAUSE), "none", "Verb: the process stops and keeps its memory."),
         optional("partition", Kind::Table(&PARTITION), "none", "Verb: cuts links."),
         optional("link", Kind::Table(&LINK), "none", "Verb: makes links slow or lossy."),
@@ -89,16 +96,14 @@ pub(crate) static FAULT: TableSpec = TableSpec {
             "none",
             "Verb: an operator deletes, re-creates or extends topics, deletes records, changes features or voters.",
         ),
-        not_yet("shutdown"),
         not_yet("disk"),
         not_yet("clock"),
-        not_yet("rolling_restart"),
         not_yet("kill_client"),
         not_yet("pause_client"),
     ],
 };
 
-pub(crate) const CRASH_MODES: &[&str] = &["process", "power"];
+pub(crate) const CRASH_MODES: &[&str] = &["process", "power", "wipe"];
 
 /// `crash = { ... }`.
 pub(crate) static CRASH: TableSpec = TableSpec {
@@ -110,9 +115,38 @@ pub(crate) static CRASH: TableSpec = TableSpec {
             "mode",
             Kind::Word(CRASH_MODES),
             "process",
-            "process keeps the page cache, power loses what is not synced.",
+            "process keeps the page cache, power loses what is not synced, wipe the whole disk.",
         ),
         optional("as", Kind::Text, "none", "Name under which later faults find the struck nodes: $name."),
+    ],
+};
+
+/// `shutdown = { ... }`.
+pub(crate) static SHUTDOWN: TableSpec = TableSpec {
+    name: "shutdown",
+    about: "A controlled shutdown: leaders move away first.",
+    keys: &[
+        required("target", Kind::Target, "Whom."),
+        optional("as", Kind::Text, "none", "Name under which later faults find the struck nodes: $name."),
+    ],
+};
+
+pub(crate) const ROLLING_MODES: &[&str] = &["shutdown", "process", "power"];
+
+/// `rolling_restart = { ... }`.
+pub(crate) static ROLLING_RESTART: TableSpec = TableSpec {
+    name: "rolling_restart",
+    about: "One after another stops and boots again.",
+    keys: &[
+        required("target", Kind::Target, "Whom, in order of id."),
+        optional("mode", Kind::Word(ROLLING_MODES), "shutdown", "How each of them stops."),
+        optional(
+            "gap",
+            Kind::Duration,
+            "5s",
+            "How long each has been at work again when the next one stops.",
+        ),
+        optional("down", Kind::Duration, "1s", "How long each is down."),
     ],
 };
 

@@ -63,12 +63,17 @@ impl Walk<'_> {
         let fields = self.open_node(&spec::CHAOS_CRASH, node)?;
         let targets = self.chaos_targets(fields.node("targets"));
         let mean_every = fields.node("mean_every").and_then(|node| self.period(node));
-        let mode = fields.node("mode").and_then(|node| self.weights(node, Walk::crash_mode));
+        let mode = fields.node("mode").and_then(|node| self.weights(node, Walk::chaos_crash_mode));
         let down = self.hold(fields.node("down"));
         let span = fields.whole();
         fields.close();
         let mode = mode.unwrap_or_else(|| vec![(CrashMode::Process, 1)]);
         Some(ChaosCrash { targets, mean_every: mean_every?, mode, down, span })
+    }
+
+    fn chaos_crash_mode(&mut self, node: &Node) -> Option<CrashMode> {
+        self.word(node, spec::CHAOS_CRASH_MODES)
+            .map(|word| if word == "power" { CrashMode::Power } else { CrashMode::Process })
     }
 
     fn chaos_pause(&mut self, node: &Node) -> Option<ChaosPause> {

@@ -3,41 +3,21 @@
 use super::{Fields, Walk};
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    CrashMode, Direction, Fault, Halves, Heal, LinkScope, Links, Micros, PartitionShape, Ppm, Span, Trigger,
-    Value, Verb,
+    CrashMode, Direction, Fault, Halves, Heal, LinkScope, Links, Micros, PartitionShape, Ppm, RollingMode,
+    Span, Trigger, Value, Verb,
 };
 use crate::spec;
 use crate::syntax::tree::{Entry, Node, Val};
 
-/// Keys that are verbs, modelled or not.
-const VERBS: &[&str] = &[
-    "crash",
-    "restart",
-    "shutdown",
-    "pause",
-    "partition",
-    "link",
-    "disk",
-    "clock",
-    "rolling_restart",
-    "reassign",
-    "elect",
-    "move_leader",
-    "alter",
-    "admin",
-    "kill_client",
-    "pause_client",
-    "hold",
-    "drop",
-    "metadata_lag",
-    "fence",
-    "heal",
-];
+/// Keys that are verbs and not modelled yet.
+const LATER: &[&str] = &["disk", "clock", "kill_client", "pause_client"];
 
 /// Verbs that are acted upon.
 const MODELLED: &[&str] = &[
     "crash",
     "restart",
+    "shutdown",
+    "rolling_restart",
     "pause",
     "partition",
     "link",
@@ -52,6 +32,10 @@ const MODELLED: &[&str] = &[
     "alter",
     "admin",
 ];
+
+fn is_verb(key: &str) -> bool {
+    MODELLED.contains(&key) || LATER.contains(&key)
+}
 
 impl Walk<'_> {
     pub(super) fn fault(&mut self, node: &Node, number: usize) -> Option<Fault> {
@@ -65,9 +49,17 @@ impl Walk<'_> {
         let trigger = self.trigger(&fields);
         let verb = self.verb(&fields);
         if let (Some((verb, _)), Some(entry)) = (&verb, fields.get("for"))
-            && matches!(verb, Verb::Restart { .. } | Verb::Heal { .. } | Verb::Operate { .. })
+            && matches!(
+                verb,
+                Verb::Restart { .. } | Verb::RollingRestart { .. } | Verb::Heal { .. } | Verb::Operate { .. }
+            )
         {
-            let message = format!("`{}` happens at once: it has no `for`", verb.word());
+            let message = match verb {
+                Verb::RollingRestart { .. } => {
+                    "a rolling restart is over with its last node: it has no `for`".to_owned()
+                }
+                verb => format!("`{}` happens at once: it has no `for`", verb.word()),
+            };
             self.report(Diagnostic::error("scn::needless_for", message).at(entry.key_span, ""));
         }
         let span = fields.whole();
@@ -158,8 +150,7 @@ impl Walk<'_> {
     fn verb(&mut self, fields: &Fields<'_>) -> Option<(Verb, Span)> {
         // Every verb is asked for, whichever is given.
         let is_refused = MODELLED.iter().filter(|verb| fields.get(verb).is_some()).count() == 0;
-        let given: Vec<&Entry> =
-            fields.table.entries.iter().filter(|entry| VERBS.contains(&entry.key.as_str())).collect();
+        let given: Vec<&Entry> = fields.table.entries.iter().filter(|entry| is_verb(&entry.key)).collect();
         let Some(entry) = given.first() else {
             if fields.has_unknown_key() {
                 return None;
@@ -184,6 +175,10 @@ impl Walk<'_> {
             "restart" => self.target(&entry.node).map(|target| Verb::Restart { target }),
             "partition" => self.partition_verb(&entry.node),
             "link" => self.link(&entry.node),
+            "shutdown" => self
+                .target_and_name(&spec::SHUTDOWN, &entry.node)
+                .map(|(target, bind)| Verb::Shutdown { target, bind }),
+            "rolling_restart" => self.rolling_restart(&entry.node),
             "hold" => self.hold_messages(&entry.node),
             "drop" => self.drop_messages(&entry.node),
             "metadata_lag" => self
@@ -223,9 +218,27 @@ impl Walk<'_> {
         Some(Verb::Crash { target: target?, mode, bind })
     }
 
-    pub(super) fn crash_mode(&mut self, node: &Node) -> Option<CrashMode> {
-        self.word(node, spec::CRASH_MODES)
-            .map(|word| if word == "power" { CrashMode::Power } else { CrashMode::Process })
+    fn crash_mode(&mut self, node: &Node) -> Option<CrashMode> {
+        self.word(node, spec::CRASH_MODES).map(|word| match word {
+            "power" => CrashMode::Power,
+            "wipe" => CrashMode::Wipe,
+            _ => CrashMode::Process,
+        })
+    }
+
+    fn rolling_restart(&mut self, node: &Node) -> Option<Verb> {
+        let fields = self.open_node(&spec::ROLLING_RESTART, node)?;
+        let target = fields.node("target").and_then(|node| self.target(node));
+        let mode = fields.node("mode").and_then(|node| self.word(node, spec::ROLLING_MODES));
+        let gap = fields.node("gap").and_then(|node| self.duration(node)).unwrap_or(Micros::from_secs(5));
+        let down = fields.node("down").and_then(|node| self.duration(node)).unwrap_or(Micros::from_secs(1));
+        fields.close();
+        let mode = match mode {
+            Some("process") => RollingMode::Process,
+            Some("power") => RollingMode::Power,
+            _ => RollingMode::Shutdown,
+        };
+        Some(Verb::RollingRestart { target: target?, mode, gap, down })
     }
 
     fn partition_verb(&mut self, node: &Node) -> Option<Verb> {

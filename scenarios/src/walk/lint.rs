@@ -6,8 +6,8 @@ use super::{Walk, fault::longest};
 use crate::catalogue::{self, Section};
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    Compare, Condition, CrashMode, ExpectedVerdict, Fault, Links, Measure, Micros, Scenario, Topic, Trigger,
-    Verb,
+    Compare, Condition, CrashMode, ExpectedVerdict, Fault, Links, Measure, Micros, RollingMode, Scenario,
+    Topic, Trigger, Verb,
 };
 use crate::syntax::tree::Table;
 
@@ -146,7 +146,9 @@ fn control_differs_by_more_than_fix(walk: &mut Walk<'_>, scenario: &Scenario) {
         return;
     }
     for fault in &scenario.faults {
-        if let Verb::Crash { mode: CrashMode::Power, .. } = fault.verb {
+        if let Verb::Crash { mode: CrashMode::Power | CrashMode::Wipe, .. }
+        | Verb::RollingRestart { mode: RollingMode::Power, .. } = fault.verb
+        {
             let message = "a power loss may lose acknowledged records by itself";
             let finding =
                 Diagnostic::warning("scn::control_differs_by_more_than_fix", message).at(fault.verb_span, "");
@@ -180,10 +182,26 @@ fn is_reachable(scenario: &Scenario, goal: &str) -> bool {
     let chaos = &scenario.chaos;
     let may_crash = chaos.crash.is_some() && !allows_none_down(&scenario.swarm.max_down);
     match goal {
-        "crashes" => may_crash || scripted(&|verb| matches!(verb, Verb::Crash { .. })),
+        "crashes" => {
+            let crashes = |verb: &Verb| match verb {
+                Verb::RollingRestart { mode, .. } => *mode != RollingMode::Shutdown,
+                verb => matches!(verb, Verb::Crash { .. }),
+            };
+            may_crash || scripted(&crashes)
+        }
+        "wipes" => scripted(&|verb| matches!(verb, Verb::Crash { mode: CrashMode::Wipe, .. })),
+        "shutdowns" => scripted(&|verb| {
+            matches!(verb, Verb::Shutdown { .. } | Verb::RollingRestart { mode: RollingMode::Shutdown, .. })
+        }),
         "power_losses" => {
             chaos.crash.as_ref().is_some_and(may_lose_power)
-                || scripted(&|verb| matches!(verb, Verb::Crash { mode: CrashMode::Power, .. }))
+                || scripted(&|verb| {
+                    matches!(
+                        verb,
+                        Verb::Crash { mode: CrashMode::Power, .. }
+                            | Verb::RollingRestart { mode: RollingMode::Power, .. }
+                    )
+                })
         }
         "pauses" => chaos.pause.is_some() || scripted(&|verb| matches!(verb, Verb::Pause { .. })),
         "partitions" => chaos.partition.is_some() || scripted(&|verb| matches!(verb, Verb::Partition { .. })),

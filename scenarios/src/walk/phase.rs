@@ -2,7 +2,7 @@
 
 use super::{Walk, fault::longest};
 use crate::diagnostic::Diagnostic;
-use crate::model::{Condition, Fault, Heal, Micros, Phase, PhaseEnd, PhaseKind, Trigger};
+use crate::model::{Condition, Fault, Heal, Micros, Phase, PhaseEnd, PhaseKind, Trigger, Verb};
 use crate::spec;
 use crate::syntax::tree::Node;
 
@@ -10,6 +10,8 @@ use crate::syntax::tree::Node;
 const BOUND: Micros = Micros::from_secs(60);
 /// How long the default run phase goes on after the last scripted fault has completed.
 const QUIET: Micros = Micros::from_secs(30);
+/// What a rolling restart may take.
+const ROLLING: Micros = Micros::from_secs(300);
 
 impl Walk<'_> {
     pub(super) fn phase(&mut self, node: &Node) -> Option<Phase> {
@@ -113,7 +115,12 @@ fn last_fault_end(faults: &[Fault]) -> Micros {
                     if condition.is_some() { before.saturating_add(wait(within)) } else { before }
                 }
             };
-            ends[index] = fired.saturating_add(longest(&fault.duration));
+            // Waits for the cluster after each node; the phase ends earlier if it is over earlier.
+            let rolls = match &fault.verb {
+                Verb::RollingRestart { .. } => ROLLING,
+                _ => Micros(0),
+            };
+            ends[index] = fired.saturating_add(longest(&fault.duration)).saturating_add(rolls);
         }
     }
     ends.into_iter().max().unwrap_or_default()

@@ -5,6 +5,7 @@
 //! | unclean election, where the topic enables it | loss of what the new leader lacks |
 //! | power loss of the last member of the ISR (no eligible leader replicas) | loss of what it had not synced |
 //! | as many overlapping lossy power losses as `min.insync.replicas` | loss of what they had not synced |
+//! | a replaced disk | as a power loss that had synced nothing; of a voter: loss of committed metadata (P18) |
 //! | process crashes, pauses, partitions | nothing |
 //!
 //! What `acks` 0 and 1 allow is decided by the check that follows acknowledgements.
@@ -21,7 +22,7 @@ pub fn permit(ghost: &Ghost, log: usize, host: HostId, from: Offset) -> Option<P
     let state = ghost.log(log);
     if state.id.is_metadata() {
         // Synced before it is promised: no number of power losses may take it (semantics 2.7, last row but one).
-        return None;
+        return by_wiped_voter(ghost, log);
     }
     by_unclean_election(ghost, log).or_else(|| by_power_loss(ghost, log, host, from))
 }
@@ -68,11 +69,31 @@ fn by_power_loss(ghost: &Ghost, log: usize, host: HostId, from: Offset) -> Optio
             fault: None,
             event: lost.event,
             at: lost.at,
-            what: format!("{} lost offsets {}..{} with its power", ghost.name(host), lost.from, lost.to),
+            what: format!(
+                "{} lost offsets {}..{} with its {}",
+                ghost.name(host),
+                lost.from,
+                lost.to,
+                if ghost.lost_disk(host) { "disk" } else { "power" }
+            ),
         });
     }
     responsible.sort_by_key(|cause| cause.event);
     Some(Permit { reason: reason.to_owned(), responsible })
+}
+
+/// A voter that forgot what it promised may help to elect a leader that lacks what was committed: Kafka wants such a voter
+/// to be removed before its disk is replaced (KIP-853).
+fn by_wiped_voter(ghost: &Ghost, log: usize) -> Option<Permit> {
+    let replicas = ghost.log(log).replicas.iter().enumerate();
+    let forgetful = replicas.filter_map(|(index, replica)| {
+        let (host, replica) = (HostId(index as u32), replica.as_ref()?);
+        let forgot = replica.lost.is_some() || replica.power.is_some();
+        (forgot && ghost.lost_disk(host)).then_some(host)
+    });
+    let responsible: Vec<Responsible> = forgetful.filter_map(|host| ghost.fault_at(host, u64::MAX)).collect();
+    (!responsible.is_empty())
+        .then(|| Permit { reason: "the disk of a voter was replaced".to_owned(), responsible })
 }
 
 /// The last fault that named each of these nodes.

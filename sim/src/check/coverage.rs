@@ -42,6 +42,10 @@ pub struct Coverage {
     pub held_messages: u64,
     /// Messages that a fault kept from arriving at all.
     pub dropped_messages: u64,
+    /// Disks replaced.
+    pub wipes: u64,
+    /// Controlled shutdowns that struck.
+    pub shutdowns: u64,
     controller_epochs: BTreeSet<LeaderEpoch>,
 }
 
@@ -52,7 +56,7 @@ impl Coverage {
     }
 
     /// Every counter with its name.
-    pub fn all(&self) -> [(&'static str, u64); 15] {
+    pub fn all(&self) -> [(&'static str, u64); 17] {
         [
             ("leader_changes", self.leader_changes),
             ("unclean_elections", self.unclean_elections),
@@ -69,6 +73,8 @@ impl Coverage {
             ("truncated_records", self.truncated_records),
             ("held_messages", self.held_messages),
             ("dropped_messages", self.dropped_messages),
+            ("wipes", self.wipes),
+            ("shutdowns", self.shutdowns),
         ]
     }
 
@@ -92,10 +98,12 @@ impl Coverage {
             Fact::World(WorldFact::Stopped { kind: StopKind::Crash(mode) }) => {
                 self.crashes += 1;
                 self.power_losses += u64::from(*mode == CrashMode::Power);
+                self.wipes += u64::from(*mode == CrashMode::Wipe);
             }
             Fact::World(WorldFact::Paused) => self.pauses += 1,
             Fact::World(WorldFact::MessageHeld { .. }) => self.held_messages += 1,
             Fact::World(WorldFact::MessageDropped { .. }) => self.dropped_messages += 1,
+            Fact::World(WorldFact::FaultFired { kind, .. }) if kind == "shutdown" => self.shutdowns += 1,
             Fact::World(WorldFact::FaultFired { kind, .. }) if kind == "partition" => self.partitions += 1,
             _ => {}
         }
@@ -162,6 +170,6 @@ mod tests {
         paper.world(1, WorldFact::MessageDropped { fault, message, from, to });
         let coverage = paper.finish().coverage;
         let got: Vec<u64> = coverage.all().into_iter().map(|(_, count)| count).collect();
-        assert_eq!(got, [1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 2, 1, 1], "{:?}", coverage.all());
+        assert_eq!(got, [1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 2, 1, 1, 0, 0], "{:?}", coverage.all());
     }
 }

@@ -103,6 +103,7 @@ mod tests {
     fn only_a_lossy_power_loss_of_the_last_in_sync_replica_is_permitted() {
         for (mode, isr, expected) in [
             (CrashMode::Power, &[0][..], CheckOutcome::PermittedLoss),
+            (CrashMode::Wipe, &[0], CheckOutcome::PermittedLoss),
             (CrashMode::Process, &[0], CheckOutcome::Violated),
             (CrashMode::Power, &[0, 1], CheckOutcome::Violated),
         ] {

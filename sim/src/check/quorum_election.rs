@@ -10,7 +10,7 @@ use super::findings::{Findings, Violation};
 use super::ghost::{Ghost, Step};
 use super::judge::{Check, Tally};
 use crate::plan::HostId;
-use crate::trace::{Fact, TraceEvent};
+use crate::trace::{CrashMode, Fact, StopKind, TraceEvent, WorldFact};
 
 /// In every epoch of the metadata quorum at most one node leads, in memory, in `quorum-state` files and in the log;
 /// a node gives one vote per epoch, and has it on disk first; durable epochs never fall.
@@ -58,6 +58,14 @@ impl QuorumElectionSafety {
 
 impl Check for QuorumElectionSafety {
     fn observe(&mut self, event: &TraceEvent, _step: &Step, ghost: &Ghost, found: &mut Findings) {
+        if let (Fact::World(WorldFact::Stopped { kind: StopKind::Crash(CrashMode::Wipe) }), Some(host)) =
+            (&event.fact, event.host)
+        {
+            // What was on its disk is forgotten; that it may vote twice now is the operator's doing.
+            self.durable.remove(&host);
+            self.votes.retain(|(voter, _), _| *voter != host);
+            return;
+        }
         let (Fact::Node(observation), Some(host)) = (&event.fact, event.host) else { return };
         let node = ghost.node_of(host);
         let wrong = match observation {
@@ -129,6 +137,20 @@ mod tests {
         assert_eq!(paper.outcome(NAME), CheckOutcome::Violated);
         let mut paper = Paper::new();
         paper.node(1, granted(1, 0)).node(1, persisted(1, 0));
+        assert_eq!(paper.outcome(NAME), CheckOutcome::Violated);
+    }
+
+    #[test]
+    fn a_voter_with_a_new_disk_begins_anew() {
+        let mut paper = Paper::new();
+        paper
+            .node(1, persisted(3, 0))
+            .crash(1, CrashMode::Wipe)
+            .node(1, persisted(2, 0))
+            .node(1, granted(2, 0));
+        assert_eq!(paper.outcome(NAME), CheckOutcome::Held);
+        let mut paper = Paper::new();
+        paper.node(1, persisted(3, 0)).crash(1, CrashMode::Power).node(1, persisted(2, 0));
         assert_eq!(paper.outcome(NAME), CheckOutcome::Violated);
     }
 

@@ -59,6 +59,12 @@ fn wrong(
             let hash = leader.chain.hash_at(border);
             let is_durable = |voter: &HostId| {
                 let replica = log.replica(*voter);
+                // It had it on the disk that was replaced.
+                let is_wiped = ghost.lost_disk(*voter)
+                    && replica.is_some_and(|replica| replica.power.is_some() || replica.lost.is_some());
+                if is_wiped {
+                    return true;
+                }
                 replica.is_some_and(|replica| {
                     replica.flushed >= border
                         && (!replica.chain.is_anchored() || replica.chain.hash_at(border) == hash)

@@ -70,6 +70,7 @@ mod tests {
         assert_eq!(outcome(CrashMode::Process, &all), CheckOutcome::Held);
         assert_eq!(outcome(CrashMode::Power, &all), CheckOutcome::Held);
         assert_eq!(outcome(CrashMode::Power, &all[..1]), CheckOutcome::Held);
+        assert_eq!(outcome(CrashMode::Wipe, &[]), CheckOutcome::Held, "a new disk is empty");
     }
 
     #[test]

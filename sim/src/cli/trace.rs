@@ -55,6 +55,7 @@ fn world(plan: &Plan, fact: &WorldFact) -> (TraceLevel, String) {
         WorldFact::Stopped { kind: StopKind::End } => return (Debug, "ends with the run".to_owned()),
         WorldFact::Stopped { kind: StopKind::Crash(CrashMode::Process) } => "crash, process".to_owned(),
         WorldFact::Stopped { kind: StopKind::Crash(CrashMode::Power) } => "crash, power".to_owned(),
+        WorldFact::Stopped { kind: StopKind::Crash(CrashMode::Wipe) } => "crash, disk replaced".to_owned(),
         WorldFact::Stopped { kind: StopKind::Halt { reason } } => format!("halts: {reason}"),
         WorldFact::Stopped { kind: StopKind::Panic { message } } => format!("PANIC: {message}"),
         WorldFact::DiskLost { bytes, entries } => {

@@ -6,6 +6,7 @@ use scenarios::model::{Condition, Heal, PhaseEnd, PhaseKind, Verb};
 
 use super::condition::{depends_on, time_marks};
 use super::held::Held;
+use super::rolling::Rolling;
 use super::strike::{Strike, Struck};
 use super::trigger::{Look, Watch};
 use super::{Bindings, Change, ClusterView, PhaseRecord, Unfired, UnfiredReason, heal, holds};
@@ -26,6 +27,8 @@ pub struct Director {
     held: Held,
     /// Strikes that end by themselves: when, which fault, which strike.
     expiries: Vec<(Instant, usize, u32)>,
+    /// Restarts that go from machine to machine.
+    rolling: Vec<Rolling>,
     phases: Vec<PhaseRecord>,
     first_run: Option<Instant>,
     last_resolved: Option<Instant>,
@@ -50,6 +53,7 @@ impl Director {
             bindings: Bindings::new(),
             held: Held::with_idle(&plan.standby),
             expiries: Vec::new(),
+            rolling: Vec::new(),
             phases: Vec::new(),
             first_run: None,
             last_resolved: None,
@@ -77,6 +81,8 @@ impl Director {
         }
         self.hear(view, now);
         self.expire(now, control);
+        self.held.start_awaited(control);
+        self.roll(view, now, control);
         // After a strike the view must be looked at again, before anything else is decided in this event.
         if !self.strike_next(view, now, control) {
             self.end_phase_if_over(view, now, control);
@@ -123,11 +129,14 @@ impl Director {
             }
         }
         if phase.kind == PhaseKind::Settle {
-            heal::undo(phase.heal.as_ref().unwrap_or(&Heal::All), &self.plan, &mut self.held, control);
+            let what = phase.heal.as_ref().unwrap_or(&Heal::All);
+            self.break_off(what, now, control);
+            heal::undo(what, &self.plan, &mut self.held, control);
             self.expiries.clear();
             let producers = self.plan.producers.iter();
             producers.for_each(|producer| control.tell(producer.host, Input::ShutdownRequested));
         } else if let Some(what) = &phase.heal {
+            self.break_off(what, now, control);
             heal::undo(what, &self.plan, &mut self.held, control);
         }
         self.note_healed(now);
@@ -191,7 +200,10 @@ impl Director {
     fn faults_over_since(&self, phase_start: Instant) -> Option<Instant> {
         let faults = self.plan.faults.iter().enumerate();
         let mut scripted = faults.filter(|(_, fault)| !fault.is_chaos && fault.scope == FaultScope::Run);
-        let is_held = |index| self.expiries.iter().any(|(_, fault, _)| *fault == index);
+        let is_held = |index| {
+            self.expiries.iter().any(|(_, fault, _)| *fault == index)
+                || self.rolling.iter().any(|rolling| rolling.fault == index)
+        };
         let is_over = |watch: &Watch| watch.is_over && watch.under_way == 0;
         let all_over = scripted.all(|(index, _)| is_over(&self.watches[index]) && !is_held(index));
         all_over.then(|| self.last_resolved.map_or(phase_start, |at| at.max(phase_start)))
@@ -236,6 +248,10 @@ impl Director {
         let fault = self.plan.faults[index].clone();
         self.watches[index].tried += 1;
         let mut dice = self.plan.seed.stream(&format!("{}/{}", fault.stream, self.watches[index].tried));
+        let broke_off = match &fault.verb {
+            Verb::Heal { heal } if !self.is_inert => self.break_off(heal, now, control),
+            _ => false,
+        };
         let struck = if self.is_inert {
             Struck::NoEffect
         } else {
@@ -251,13 +267,29 @@ impl Director {
                 dice: &mut dice,
                 is_chaos: fault.is_chaos,
             };
-            strike.carry_out()
+            match strike.carry_out() {
+                Struck::NoEffect if broke_off => Struck::Did {
+                    targets: Vec::new(),
+                    what: "a rolling restart broken off".to_owned(),
+                    undo: Vec::new(),
+                    isolated: Vec::new(),
+                },
+                struck => struck,
+            }
         };
         self.last_resolved = Some(now);
         match struck {
             Struck::NoTarget => self.watches[index].missed = Some(UnfiredReason::NoTarget),
             Struck::NoEffect => self.watches[index].missed = Some(UnfiredReason::NoEffect),
             Struck::Skipped => self.skipped += 1,
+            Struck::Began { targets, what, course } => {
+                self.watches[index].fired += 1;
+                let n = self.watches[index].fired;
+                self.rolling.push(Rolling::new(index, n, &course, &targets));
+                let kind = fault.verb.word().to_owned();
+                self.facts.push(WorldFact::FaultFired { id: fault.id, n, kind, what, targets });
+                self.roll(view, now, control);
+            }
             Struck::Did { targets, what, undo, isolated } => {
                 let watch = &mut self.watches[index];
                 watch.fired += 1;
@@ -324,6 +356,42 @@ impl Director {
         self.note_healed(now);
     }
 
+    /// Takes restarts further that go from machine to machine.
+    fn roll(&mut self, view: &ClusterView, now: Instant, control: &mut dyn Control) {
+        for mut rolling in std::mem::take(&mut self.rolling) {
+            if rolling.step(view, now, control) {
+                self.rolled(&rolling, now);
+            } else {
+                self.rolling.push(rolling);
+            }
+        }
+    }
+
+    fn rolled(&mut self, rolling: &Rolling, now: Instant) {
+        let watch = &mut self.watches[rolling.fault];
+        watch.completed = watch.completed.or(Some(now));
+        self.last_resolved = Some(now);
+        let id = self.plan.faults[rolling.fault].id.clone();
+        self.facts.push(WorldFact::FaultHealed { id, n: rolling.n });
+    }
+
+    /// Ends restarts that are under way and healed. `false`: none was.
+    fn break_off(&mut self, heal: &Heal, now: Instant, control: &mut dyn Control) -> bool {
+        let is_meant = |rolling: &Rolling| match heal {
+            Heal::All => true,
+            Heal::Faults(ids) => ids.contains(&self.plan.faults[rolling.fault].id),
+        };
+        let (broken, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.rolling).into_iter().partition(is_meant);
+        self.rolling = rest;
+        let was_any = !broken.is_empty();
+        for rolling in broken {
+            self.rolled(&rolling, now);
+            rolling.break_off(&mut self.held, control);
+        }
+        was_any
+    }
+
     /// Records what was healed. A fault that was healed by other means is over too.
     fn note_healed(&mut self, now: Instant) {
         for fact in self.held.take_healed() {
@@ -345,6 +413,10 @@ impl Director {
         }
         let mut interest = Change::NONE;
         let mut wakes = vec![Instant(self.plan.time_limit_us)];
+        if !self.rolling.is_empty() || self.held.awaits() {
+            interest = interest.and(Change::HOSTS).and(Change::METADATA);
+            wakes.extend(self.rolling.iter().filter_map(Rolling::wake));
+        }
         for (fault, watch) in self.plan.faults.iter().zip(&self.watches) {
             interest = interest.and(watch.interest(fault));
             wakes.extend(watch.wake(fault, now));

@@ -9,6 +9,8 @@ use crate::world::{Control, CutId, HostState};
 pub(super) enum Undo {
     /// Boot a machine that was crashed.
     Start(HostId),
+    /// Boot a machine that was told to shut down, as soon as it has.
+    StartWhenDown(HostId),
     /// Let a machine run again.
     Resume(HostId),
     /// Take back a cut or a link effect.
@@ -31,6 +33,8 @@ pub struct Held {
     healed: Vec<(String, u32)>,
     /// Machines that have never run, and are not to run before a fault starts them.
     idle: Vec<HostId>,
+    /// On their way down, and to be started then.
+    awaited: Vec<HostId>,
 }
 
 impl Held {
@@ -74,6 +78,7 @@ impl Held {
             for undo in &grip.undo {
                 match undo {
                     Undo::Start(host) => control.start(*host),
+                    Undo::StartWhenDown(host) => self.start_when_down(*host, control),
                     // Another fault may still hold it.
                     Undo::Resume(host) => !self.holds(Undo::Resume(*host)) && control.resume(*host),
                     Undo::Heal(cut) => control.heal(*cut),
@@ -88,11 +93,31 @@ impl Held {
         self.grips.iter().any(|grip| grip.undo.contains(&undo))
     }
 
+    /// Starts a machine that is down, or will be.
+    pub(super) fn start_when_down(&mut self, host: HostId, control: &mut dyn Control) -> bool {
+        let is_down = control.state(host) == HostState::Down;
+        if !is_down && !self.awaited.contains(&host) {
+            self.awaited.push(host);
+        }
+        is_down && control.start(host)
+    }
+
+    /// Starts who was awaited and is down now.
+    pub(super) fn start_awaited(&mut self, control: &mut dyn Control) {
+        self.awaited.retain(|host| control.state(*host) != HostState::Down || !control.start(*host));
+    }
+
+    /// Is somebody awaited?
+    pub(super) fn awaits(&self) -> bool {
+        !self.awaited.is_empty()
+    }
+
     /// A machine was started by other means: no fault holds it down any more.
     pub(super) fn started(&mut self, host: HostId) {
         self.idle.retain(|idle| *idle != host);
+        self.awaited.retain(|awaited| *awaited != host);
         for grip in &mut self.grips {
-            grip.undo.retain(|undo| *undo != Undo::Start(host));
+            grip.undo.retain(|undo| ![Undo::Start(host), Undo::StartWhenDown(host)].contains(undo));
             if grip.undo.is_empty() {
                 self.healed.push((grip.fault.clone(), grip.n));
             }

@@ -15,6 +15,7 @@
 //! | `trigger.rs` | when one fault is due |
 //! | `held.rs` | [`Held`]: what faults still hold, and how it is undone |
 //! | `strike.rs` | [`FAMILIES`]: the verbs; limits of random strikes |
+//! | `rolling.rs` | `Rolling`: a restart that goes from machine to machine |
 //! | `process.rs`, `network.rs`, `message.rs`, `cluster.rs`, `heal.rs` | the fault families |
 //!
 //! To add a fault: a variant of `scenarios::model::Verb`, a function in a family's file (or a new file), and one row in
@@ -30,6 +31,7 @@ mod message;
 mod network;
 mod process;
 mod record;
+mod rolling;
 mod strike;
 mod target;
 mod trigger;

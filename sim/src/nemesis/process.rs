@@ -1,8 +1,11 @@
-//! Faults of processes: crash, restart, pause.
+//! Faults of processes: crash, restart, shutdown, rolling restart, pause.
 
-use scenarios::model::{CrashMode, Verb};
+use broker::io::Input;
+use broker::time::Duration;
+use scenarios::model::{CrashMode, RollingMode, Verb};
 
 use super::held::Undo;
+use super::rolling::Course;
 use super::strike::{Strike, Struck};
 use crate::trace;
 use crate::world::HostState;
@@ -20,6 +23,7 @@ pub(super) fn crash(strike: &mut Strike<'_>) -> Struck {
     let (mode, word) = match mode {
         CrashMode::Process => (trace::CrashMode::Process, "process crash"),
         CrashMode::Power => (trace::CrashMode::Power, "power loss"),
+        CrashMode::Wipe => (trace::CrashMode::Wipe, "disk replaced"),
     };
     let down: Vec<_> = victims.into_iter().filter(|host| strike.control.crash(*host, mode)).collect();
     if down.is_empty() {
@@ -44,6 +48,48 @@ pub(super) fn restart(strike: &mut Strike<'_>) -> Struck {
     up.iter().for_each(|host| strike.held.started(*host));
     let what = format!("restart of {}", strike.names(&up));
     Struck::Did { targets: up, what, undo: Vec::new(), isolated: Vec::new() }
+}
+
+/// Asks whoever of the targets runs to shut down. A paused machine does not hear it.
+pub(super) fn shutdown(strike: &mut Strike<'_>) -> Struck {
+    let Verb::Shutdown { target, .. } = strike.verb else { return Struck::NoEffect };
+    let victims = strike.resolve(target);
+    if victims.is_empty() {
+        return Struck::NoTarget;
+    }
+    if !strike.is_allowed(&victims) {
+        return Struck::Skipped;
+    }
+    let is_up = |host: &_| strike.control.state(*host) == HostState::Up;
+    let told: Vec<_> = victims.into_iter().filter(is_up).collect();
+    if told.is_empty() {
+        return Struck::NoEffect;
+    }
+    told.iter().for_each(|host| strike.control.tell(*host, Input::ShutdownRequested));
+    let what = format!("controlled shutdown of {}", strike.names(&told));
+    let undo = told.iter().map(|host| Undo::StartWhenDown(*host)).collect();
+    Struck::Did { targets: told.clone(), what, undo, isolated: told }
+}
+
+/// Restarts the targets that run, one after another.
+pub(super) fn rolling_restart(strike: &mut Strike<'_>) -> Struck {
+    let Verb::RollingRestart { target, mode, gap, down } = strike.verb else { return Struck::NoEffect };
+    let mut targets = strike.resolve(target);
+    if targets.is_empty() {
+        return Struck::NoTarget;
+    }
+    targets.retain(|host| strike.control.state(*host) == HostState::Up);
+    if targets.is_empty() {
+        return Struck::NoEffect;
+    }
+    let word = match mode {
+        RollingMode::Shutdown => "controlled",
+        RollingMode::Process => "process crashes",
+        RollingMode::Power => "power losses",
+    };
+    let what = format!("rolling restart of {} ({word})", strike.names(&targets));
+    let (gap, down) = (Duration::from_micros(gap.0), Duration::from_micros(down.0));
+    Struck::Began { targets, what, course: Course { mode: *mode, gap, down } }
 }
 
 /// Stops whoever of the targets runs, without killing it.

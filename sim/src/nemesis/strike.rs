@@ -3,6 +3,7 @@
 use scenarios::model::Verb;
 
 use super::held::{Held, Undo};
+use super::rolling::Course;
 use super::target::{Bindings, resolve};
 use super::{ClusterView, cluster, heal, message, network, process};
 use crate::plan::{HostId, Plan};
@@ -20,8 +21,22 @@ pub struct Family {
 
 /// Every kind of fault.
 pub const FAMILIES: &[Family] = &[
-    Family { verb: "crash", about: "the process dies, or the machine loses power", strike: process::crash },
+    Family {
+        verb: "crash",
+        about: "the process dies, the machine loses power, or its disk is replaced",
+        strike: process::crash,
+    },
     Family { verb: "restart", about: "machines that are down boot", strike: process::restart },
+    Family {
+        verb: "shutdown",
+        about: "a controlled shutdown: leaders move away first",
+        strike: process::shutdown,
+    },
+    Family {
+        verb: "rolling_restart",
+        about: "one after another stops and boots again",
+        strike: process::rolling_restart,
+    },
     Family { verb: "pause", about: "the process stops and keeps its memory", strike: process::pause },
     Family {
         verb: "partition",
@@ -89,6 +104,8 @@ pub(super) enum Struck {
     Skipped,
     /// It struck.
     Did { targets: Vec<HostId>, what: String, undo: Vec<Undo>, isolated: Vec<HostId> },
+    /// It struck, and goes on by itself from machine to machine.
+    Began { targets: Vec<HostId>, what: String, course: Course },
 }
 
 impl Strike<'_> {

@@ -547,3 +547,74 @@ fn fence_and_lag_aim_at_brokers_only_and_count_as_isolation() {
     assert_eq!(story.director.unfired(&story.view)[0].reason, UnfiredReason::NoTarget);
     assert_eq!(story.director.skipped(), 1);
 }
+
+#[test]
+fn a_machine_that_shuts_down_boots_again_when_its_time_is_over_and_it_is_down() {
+    let mut leave = fault("leave", at(10), Verb::Shutdown { target: Target::Broker(0), bind: None });
+    leave.hold_us = Some(5 * SECOND);
+    let mut story = Story::new(vec![leave]);
+    story.wait(11);
+    assert_eq!((story.world.told.clone(), story.world.states[0]), (vec![HostId(0)], HostState::Up));
+    story.wait(5);
+    assert_eq!(story.world.states[0], HostState::Up, "it takes its time");
+    story.world.states[0] = HostState::Down;
+    let reason = "shut down".to_owned();
+    story.tell(Some(HostId(0)), Fact::World(WorldFact::Stopped { kind: StopKind::Halt { reason } }));
+    assert_eq!(story.world.states[0], HostState::Up, "as soon as it is down");
+    assert_eq!(story.director.unfired(&story.view), []);
+}
+
+fn rolling(mode: RollingMode) -> Verb {
+    let (gap, down) = (Micros::from_secs(5), Micros::from_secs(1));
+    Verb::RollingRestart { target: Target::Brokers, mode, gap, down }
+}
+
+/// A broker's place in the metadata.
+fn is_known(story: &mut Story, broker: i32, is_fenced: bool) {
+    story.offset += 1;
+    let (offset, broker) = (story.offset, NodeId(broker));
+    let fact = match is_fenced {
+        true => MetadataFact::BrokerRegistered { broker, broker_epoch: offset },
+        false => MetadataFact::BrokerUnfenced { broker },
+    };
+    story.tell(Some(HostId(0)), Fact::Node(Observation::MetadataCommitted { offset, fact }));
+}
+
+#[test]
+fn a_rolling_restart_waits_for_each_to_be_at_work_again() {
+    let roll = fault("roll", at(10), rolling(RollingMode::Process));
+    let after = PlannedTrigger::After { fault: "roll".into(), condition: None, within_us: None };
+    let mut story = Story::new(vec![roll, fault("after", after, crash(Target::Broker(0)))]);
+    for broker in 0..3 {
+        is_known(&mut story, broker, true);
+        is_known(&mut story, broker, false);
+    }
+    story.wait(10);
+    for broker in 0..3_usize {
+        let down = |story: &Story| story.world.states.iter().position(|state| *state == HostState::Down);
+        assert_eq!(down(&story), Some(broker), "one at a time");
+        story.wait(1);
+        assert_eq!(down(&story), None);
+        let host = Some(HostId(broker as u32));
+        story.tell(host, Fact::World(WorldFact::Started { incarnation: 1 }));
+        story.wait(20);
+        assert_eq!(down(&story), None, "nobody else before it is back");
+        is_known(&mut story, broker as i32, true);
+        is_known(&mut story, broker as i32, false);
+        story.wait(4);
+        assert_eq!(story.fired().len(), 1);
+        story.wait(1);
+    }
+    assert_eq!(story.fired()[1].0, "after", "it completes with the last one");
+}
+
+#[test]
+fn a_healed_rolling_restart_is_broken_off_and_nobody_stays_down() {
+    let heal = Verb::Heal { heal: Heal::Faults(vec!["roll".into()]) };
+    let mut story =
+        Story::new(vec![fault("roll", at(10), rolling(RollingMode::Power)), fault("stop", at(11), heal)]);
+    story.wait(60);
+    assert_eq!(story.fired().len(), 2);
+    assert!(story.world.states.iter().all(|state| *state == HostState::Up));
+    assert_eq!(story.director.unfired(&story.view), []);
+}

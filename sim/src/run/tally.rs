@@ -19,7 +19,7 @@ pub struct FaultRecord {
     pub n: u32,
     /// The verb.
     pub kind: String,
-    /// `process` or `power`, of a crash.
+    /// `process`, `power` or `wipe`, of a crash.
     pub mode: Option<&'static str>,
     /// The trigger, as written.
     pub trigger: String,
@@ -100,6 +100,7 @@ impl Tally {
                 let mode = fault.and_then(|fault| match fault.verb {
                     Verb::Crash { mode: CrashMode::Process, .. } => Some("process"),
                     Verb::Crash { mode: CrashMode::Power, .. } => Some("power"),
+                    Verb::Crash { mode: CrashMode::Wipe, .. } => Some("wipe"),
                     _ => None,
                 });
                 self.faults.push(FaultRecord {

@@ -13,6 +13,8 @@ pub enum CrashMode {
     Process,
     /// The machine loses power: unsynced bytes and directory entries are lost or torn; peers hear nothing.
     Power,
+    /// Power is lost and the disk is replaced by an empty one.
+    Wipe,
 }
 
 /// Why a machine stopped.

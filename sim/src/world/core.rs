@@ -158,7 +158,7 @@ impl Core {
     /// A machine stops, for whatever reason.
     pub(crate) fn stop(&mut self, host: u32, kind: StopKind) {
         let leaving = match &kind {
-            StopKind::Crash(CrashMode::Power) => Leaving::PowerLoss,
+            StopKind::Crash(CrashMode::Power | CrashMode::Wipe) => Leaving::PowerLoss,
             StopKind::Halt { .. } | StopKind::End => Leaving::Exit,
             StopKind::Crash(CrashMode::Process) | StopKind::Panic { .. } => Leaving::Death,
         };
@@ -171,6 +171,10 @@ impl Core {
         // A machine may panic once more while it is dropped; that says nothing new.
         let _ = caught(move || drop(machine));
         let lost = match leaving {
+            Leaving::PowerLoss if kind == StopKind::Crash(CrashMode::Wipe) => {
+                slot.disk.replaced();
+                Default::default()
+            }
             Leaving::PowerLoss => slot.disk.power_lost(),
             _ => {
                 slot.disk.process_stopped();

@@ -86,6 +86,23 @@ fn a_sync_covers_what_was_written_before_it_and_a_power_loss_takes_only_the_rest
 }
 
 #[test]
+fn a_replaced_disk_is_empty_whatever_was_synced() {
+    let write = |disk: &mut dyn Disk| {
+        append(disk, "t-0/log", "abc");
+        sync(disk, "t-0/log");
+        disk.sync_dir("t-0");
+        disk.sync_dir("");
+    };
+    let again = |disk: &mut dyn Disk| {
+        let seen = format!("{} {}", content(disk, "t-0/log"), disk.list("").len());
+        append(disk, "new", "x");
+        format!("{seen} {}", content(disk, "new"))
+    };
+    let (seen, _) = survives(1, CrashMode::Wipe, write, |_| {}, again);
+    assert_eq!(seen, "none 0 x");
+}
+
+#[test]
 fn without_any_sync_a_new_file_may_be_gone() {
     let names = |seed| {
         survives(

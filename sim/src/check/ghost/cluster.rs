@@ -124,10 +124,16 @@ impl Ghost {
                 if self.controller.is_some_and(|(_, leader)| leader == id) {
                     self.controller = None;
                 }
-                if *kind == StopKind::Crash(CrashMode::Power) {
+                let is_wipe = *kind == StopKind::Crash(CrashMode::Wipe);
+                host.lost_disks += u32::from(is_wipe);
+                if is_wipe || *kind == StopKind::Crash(CrashMode::Power) {
                     for log in &mut self.logs {
                         if let Some(replica) = log.replicas.get_mut(id.0 as usize).and_then(Option::as_mut) {
                             replica.power = Some((event.event, event.at));
+                            if is_wipe {
+                                // A new disk owes nothing that the old one had synced.
+                                replica.flushed = 0;
+                            }
                         }
                     }
                 }
@@ -144,6 +150,7 @@ fn stop_words(kind: &StopKind) -> String {
     match kind {
         StopKind::Crash(CrashMode::Process) => "process crash".to_owned(),
         StopKind::Crash(CrashMode::Power) => "power loss".to_owned(),
+        StopKind::Crash(CrashMode::Wipe) => "disk replaced".to_owned(),
         StopKind::Halt { reason } => format!("halt: {reason}"),
         StopKind::Panic { message } => format!("panic: {message}"),
         StopKind::End => "end".to_owned(),

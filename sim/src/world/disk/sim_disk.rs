@@ -117,6 +117,15 @@ impl SimDisk {
         lost
     }
 
+    /// The disk is taken out and an empty one put in.
+    pub(crate) fn replaced(&mut self) {
+        self.process_stopped();
+        self.inodes.clear();
+        self.free.clear();
+        self.orphans.clear();
+        self.names = Namespace::default();
+    }
+
     fn file_synced(&mut self, token: SyncToken, inode: usize, len: u64, before: Option<Before>) {
         let Some(Some(file)) = self.inodes.get_mut(inode) else { return };
         if file.synced.is_some_and(|later| later > token) {
