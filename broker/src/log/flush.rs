@@ -44,6 +44,8 @@ enum Metadata {
 #[derive(Debug)]
 pub(super) struct SyncState {
     recovery_point: Offset,
+    /// Everything below must be durable before anybody counts on it (`flush.messages`).
+    demanded: Offset,
     writes: u64,
     /// The last change of the directory that may not be durable.
     directory: Option<u64>,
@@ -58,6 +60,7 @@ impl SyncState {
     pub fn new(recovery_point: Offset, is_trusted: bool) -> SyncState {
         SyncState {
             recovery_point,
+            demanded: 0,
             writes: 0,
             directory: (!is_trusted).then_some(0),
             metadata: if is_trusted { Metadata::Durable } else { Metadata::Unknown },
@@ -93,6 +96,7 @@ impl SyncState {
     /// Nothing from `to` on is durable any more, whatever a running sync says later.
     pub fn lower(&mut self, to: Offset) {
         self.recovery_point = self.recovery_point.min(to);
+        self.demanded = self.demanded.min(to);
         for flush in &mut self.flushes {
             flush.up_to = flush.up_to.min(to);
         }
@@ -113,6 +117,25 @@ impl PartitionLog {
         let asked = self.sync.flushes.iter().map(|flush| flush.up_to).max();
         let covered = asked.unwrap_or(0).max(self.sync.recovery_point);
         self.log_end_offset() - covered >= self.settings.flush_messages
+    }
+
+    /// Flushes if `flush.messages` asks for it. Until that is durable the log [awaits](Self::awaits_flush) it.
+    pub fn flush_if_wanted(&mut self, disk: &mut dyn Disk) {
+        if self.wants_flush() {
+            self.sync.demanded = self.log_end_offset();
+            self.flush(disk);
+        }
+    }
+
+    /// Is a flush under way that `flush.messages` asked for? Kafka's append stands still in it: the leader acknowledges
+    /// nothing and a follower fetches no further before it is over.
+    pub fn awaits_flush(&self) -> bool {
+        self.sync.demanded > self.sync.recovery_point
+    }
+
+    /// The end of what the leader may count itself to have: what is durable while it awaits a flush, else everything.
+    pub fn promised_end(&self) -> Offset {
+        if self.awaits_flush() { self.sync.recovery_point } else { self.log_end_offset() }
     }
 
     /// Asks for everything in the log so far to be made durable. `None`: it is already. A second call without a change
@@ -298,7 +321,10 @@ mod tests {
         assert!(!log.log.wants_flush());
         log.append_epochs(&[0]);
         assert!(log.log.wants_flush());
-        log.log.flush(&mut log.disk);
+        log.log.flush_if_wanted(&mut log.disk);
         assert!(!log.log.wants_flush(), "it is on its way");
+        assert!(log.log.awaits_flush() && log.log.promised_end() == 0, "nothing is durable yet");
+        log.flush();
+        assert!(!log.log.awaits_flush() && log.log.promised_end() == 2);
     }
 }

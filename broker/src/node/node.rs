@@ -169,7 +169,7 @@ impl Node {
             return;
         }
         if let Some(broker) = &mut self.broker {
-            broker.replica.handle_synced(token, result, now, disk, &mut self.outbox);
+            broker.replica.handle_synced(token, result, &broker.image, now, disk, &mut self.outbox);
         }
     }
 

@@ -43,6 +43,9 @@ impl ReplicaManager {
         for (key, leader_epoch) in ready {
             let Some(partition) = self.partitions.get(&key) else { continue };
             let log = &partition.log;
+            if log.awaits_flush() {
+                continue;
+            }
             asked.push((key, log.log_end_offset()));
             let last_epoch = log.latest_epoch().unwrap_or(NO_EPOCH);
             // Before KIP-320 and KIP-595 a follower compared histories once, when its leader epoch changed.
@@ -64,6 +67,9 @@ impl ReplicaManager {
                     topics.push(FetchTopic::default().with_topic_id(key.0).with_partitions(vec![entry]));
                 }
             }
+        }
+        if asked.is_empty() {
+            return;
         }
         self.fetch_calls += 1;
         fetcher.sent(self.fetch_calls, asked.into_iter());
@@ -188,9 +194,7 @@ impl ReplicaManager {
         if partition.log.high_watermark() != high_watermark {
             self.events.push((key, Event::HighWatermark));
         }
-        if partition.log.wants_flush() {
-            partition.log.flush(disk);
-        }
+        partition.log.flush_if_wanted(disk);
     }
 }
 

@@ -276,10 +276,7 @@ impl ReplicaManager {
     ) {
         for (key, event) in std::mem::take(&mut self.events) {
             let watch = match event {
-                Event::Appended => {
-                    self.flush_if_wanted(&key, disk);
-                    Some(Watch::LogEnd)
-                }
+                Event::Appended => Some(Watch::LogEnd),
                 Event::HighWatermark => {
                     let reached = self.partitions.get(&key).map(|p| p.log.high_watermark());
                     let error = self.after_append(&key);
@@ -312,31 +309,27 @@ impl ReplicaManager {
 
     // ---- disk ----
 
-    fn flush_if_wanted(&mut self, key: &PartitionKey, disk: &mut dyn Disk) {
-        if let Some(partition) = self.partitions.get_mut(key)
-            && partition.log.wants_flush()
-        {
-            partition.log.flush(disk);
-        }
-    }
-
     /// A sync finished; false if it was not asked for by this component. A disk that cannot sync ends the broker, as the
     /// failure of Kafka's last log directory does.
     pub fn handle_synced(
         &mut self,
         token: SyncToken,
         result: &Result<(), DiskError>,
-        _now: Instant,
+        image: &MetadataImage,
+        now: Instant,
         disk: &mut dyn Disk,
         out: &mut Outbox,
     ) -> bool {
         let mut was_mine = self.file_syncs.remove(&token);
+        let mut waited = None;
         let live = self.partitions.iter_mut().map(|(key, partition)| (key, &mut partition.log));
         for (key, log) in live.chain(&mut self.found) {
             if was_mine {
                 break;
             }
+            let was_awaited = log.awaits_flush();
             was_mine = log.on_synced(token, result, out);
+            waited = (was_mine && was_awaited).then_some(*key);
             let target = self.flushing.get(key).map(|end| (*end).min(log.log_end_offset()));
             // A clean shutdown also waits for what moves no recovery point: truncations, directory entries.
             let is_done = |log: &mut PartitionLog, disk: &mut dyn Disk| {
@@ -355,7 +348,27 @@ impl ReplicaManager {
         if let (true, Err(error)) = (was_mine, result) {
             out.halt(format!("failed to sync the log directory: {error}"));
         }
+        if let Some(key) = waited {
+            self.go_on(key, image, now, disk, out);
+        }
         was_mine
+    }
+
+    /// What `flush.messages` asked for is durable: the leader counts on it, a follower fetches on.
+    fn go_on(
+        &mut self,
+        key: PartitionKey,
+        image: &MetadataImage,
+        now: Instant,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) {
+        let Some(partition) = self.partitions.get_mut(&key) else { return };
+        if partition.advance_high_watermark(image, &self.rules, now, out) {
+            self.events.push((key, Event::HighWatermark));
+            self.settle(image, now, disk, out);
+        }
+        self.send_fetches(now, out);
     }
 
     /// Asks for every log to be made durable; the recovery points are written down when that is done.

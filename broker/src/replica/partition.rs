@@ -438,7 +438,7 @@ impl Partition {
             return false;
         }
         let leader_end = self.log.log_end_offset();
-        let mut to = leader_end;
+        let mut to = self.log.promised_end();
         for remote in &leadership.remotes {
             let end = remote.log_end.unwrap_or(-1);
             if end < to && holds_back(remote, &leadership.isr, leader_end, image, rules, now) {

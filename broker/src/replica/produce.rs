@@ -133,6 +133,7 @@ impl ReplicaManager {
                 return Err(error.code());
             }
         };
+        partition.log.flush_if_wanted(disk);
         answer.base_offset = info.base_offset;
         answer.log_append_time_ms = info.log_append_time;
         answer.log_start_offset = partition.log.log_start_offset();

@@ -290,8 +290,8 @@ impl World {
     fn synced(&mut self, out: &mut Outbox) {
         while !self.disk.pending_syncs().is_empty() {
             for token in self.disk.complete_all() {
-                self.with(out, |b, _, now, disk, out| {
-                    b.handle_synced(token, &Ok(()), now, disk, out);
+                self.with(out, |b, image, now, disk, out| {
+                    b.handle_synced(token, &Ok(()), image, now, disk, out);
                 });
             }
         }
