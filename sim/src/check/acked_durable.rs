@@ -11,6 +11,7 @@ use super::findings::{EvidenceStep, Findings, PermittedLoss, Responsible, Violat
 use super::ghost::{Ghost, Step};
 use super::judge::{Check, Tally};
 use super::replica::{LogGhost, Permit};
+use super::topics::TopicGone;
 use crate::history::{Acks, HistoryEvent};
 use crate::plan::HostId;
 use crate::trace::{Fact, TraceEvent};
@@ -194,6 +195,25 @@ impl Check for AckedDurable {
             None => permit(ghost, index, host, from),
         };
         Self::report(event, ghost, index, host, (lost, permit), found);
+    }
+
+    fn topic_gone(&mut self, gone: &TopicGone, event: &TraceEvent, ghost: &Ghost, found: &mut Findings) {
+        let of_it: Vec<TopicPartition> = self.runs.keys().filter(|one| gone.had(one)).cloned().collect();
+        for partition in of_it {
+            let runs = self.runs.remove(&partition).unwrap_or_default();
+            let lost: Vec<(Offset, Run)> = runs.into_iter().filter(|(_, run)| run.is_promised).collect();
+            self.tally.evaluations += lost.len() as u64;
+            let Some((from, to, records)) = extent(&lost) else { continue };
+            if let Some(permit) = &gone.permit {
+                found.permitted(PermittedLoss::seen_at(event, partition, (from, to), records, permit));
+                continue;
+            }
+            let summary = format!(
+                "{partition} is deleted, which nobody asked for, with {records} acknowledged records"
+            );
+            let violation = Violation::seen_at(event, ghost, ghost.log_of(&partition), summary);
+            found.violations_of(records, violation.with_offsets(from, to));
+        }
     }
 
     fn finish(&mut self, end: &EndOfRun, ghost: &Ghost, found: &mut Findings) {

@@ -74,6 +74,8 @@ pub struct JudgeConfig {
     pub producers: Vec<ProducerFacts>,
     /// Every consumer.
     pub consumers: Vec<ConsumerFacts>,
+    /// Faults that delete a topic: fault to topic.
+    pub deletions: BTreeMap<String, String>,
     /// `controller.quorum.fetch.timeout.ms`.
     pub quorum_fetch_timeout: Duration,
     /// `replica.lag.time.max.ms`.

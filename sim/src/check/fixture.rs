@@ -79,6 +79,7 @@ pub fn config() -> JudgeConfig {
             topic: "orders".to_owned(),
             partitions: None,
         }],
+        deletions: BTreeMap::new(),
         quorum_fetch_timeout: Duration::from_secs(2),
         replica_lag_time: Duration::from_secs(10),
     }
@@ -360,7 +361,11 @@ impl Paper {
 
     pub fn finish(self) -> Judgement {
         let end = self.end();
-        self.judge.finish(&end)
+        self.finish_at(&end)
+    }
+
+    pub fn finish_at(self, end: &EndOfRun) -> Judgement {
+        self.judge.finish(end)
     }
 
     /// The result of one check.

@@ -109,6 +109,12 @@ impl Ghost {
         self.logs.iter().enumerate().filter(|(_, log)| !log.is_deleted)
     }
 
+    /// Was there a topic of this name, and is there none any more?
+    pub fn is_topic_deleted(&self, topic: &str) -> bool {
+        let mut newest = self.newest.iter().filter(|(partition, _)| *partition.topic == *topic).peekable();
+        newest.peek().is_some() && newest.all(|(_, log)| self.logs[*log].is_deleted)
+    }
+
     /// The newest log of a partition.
     pub fn log_of(&self, partition: &TopicPartition) -> Option<usize> {
         self.newest.get(partition).copied()

@@ -7,6 +7,7 @@ use super::findings::{CheckOutcome, CheckResult, Findings};
 use super::ghost::{Ghost, Step};
 use super::interest::Interest;
 use super::measure::Meter;
+use super::topics::{Told, TopicGone, Topics};
 use super::{CHECKS, CheckRow};
 use crate::trace::TraceEvent;
 
@@ -27,6 +28,8 @@ pub trait Check: Send {
     }
     /// Takes one event in.
     fn observe(&mut self, event: &TraceEvent, step: &Step, ghost: &Ghost, found: &mut Findings);
+    /// A topic was deleted: what clients were told of its records is of no concern any more.
+    fn topic_gone(&mut self, _gone: &TopicGone, _event: &TraceEvent, _ghost: &Ghost, _found: &mut Findings) {}
     /// The run is over.
     fn finish(&mut self, _end: &EndOfRun, _ghost: &Ghost, _found: &mut Findings) {}
     /// How much it did so far.
@@ -56,6 +59,7 @@ pub struct Judge {
     seats: Vec<Seat>,
     /// Who wants to see facts of a kind, by the kind's number.
     wanting: Vec<Vec<usize>>,
+    topics: Topics,
     coverage: Coverage,
     meter: Meter,
 }
@@ -73,17 +77,30 @@ impl Judge {
         };
         let wanting = (0..Interest::KINDS).map(wants).collect();
         let (coverage, meter) = (Coverage::default(), Meter::default());
-        Judge { ghost: Ghost::new(config), seats, wanting, coverage, meter }
+        Judge { ghost: Ghost::new(config), seats, wanting, topics: Topics::default(), coverage, meter }
     }
 
     /// Takes one event in.
     pub fn observe(&mut self, event: &TraceEvent) {
         let step = self.ghost.observe(event);
-        self.coverage.observe(event, &step, &self.ghost);
-        self.meter.observe(event, &step, &self.ghost);
+        if let Some(gone) = self.topics.observe(event, step.is_first, self.ghost.config()) {
+            for seat in &mut self.seats {
+                seat.check.topic_gone(&gone, event, &self.ghost, &mut seat.found);
+            }
+        }
+        match self.topics.put(event) {
+            Told::AsIs => self.put(event, &step),
+            Told::Instead(event) => self.put(&event, &step),
+            Told::Nothing => {}
+        }
+    }
+
+    fn put(&mut self, event: &TraceEvent, step: &Step) {
+        self.coverage.observe(event, step, &self.ghost);
+        self.meter.observe(event, step, &self.ghost);
         for index in &self.wanting[Interest::number(&event.fact)] {
             let seat = &mut self.seats[*index];
-            seat.check.observe(event, &step, &self.ghost, &mut seat.found);
+            seat.check.observe(event, step, &self.ghost, &mut seat.found);
         }
     }
 

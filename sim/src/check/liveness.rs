@@ -9,6 +9,7 @@ use super::findings::{EvidenceStep, Findings, Violation};
 use super::ghost::{Ghost, Step};
 use super::judge::{Check, Tally};
 use super::replica::LogGhost;
+use super::topics::TopicGone;
 use crate::history::HistoryEvent;
 use crate::plan::HostId;
 use crate::trace::{Fact, StopKind, TraceEvent, WorldFact};
@@ -99,6 +100,9 @@ impl Liveness {
             let exist =
                 ghost.logs().filter(|(_, log)| *log.id.partition.topic == **topic && log.partition.is_some());
             let exist = exist.count() as u64;
+            if ghost.is_topic_deleted(topic) {
+                continue;
+            }
             if exist < u64::from(wanted.partitions) {
                 wrong.push((None, format!("{exist} of {} partitions of {topic} exist", wanted.partitions)));
             }
@@ -161,6 +165,10 @@ impl Check for Liveness {
         for (log, what) in wrong {
             report(log, what);
         }
+    }
+
+    fn topic_gone(&mut self, gone: &TopicGone, _event: &TraceEvent, _ghost: &Ghost, _found: &mut Findings) {
+        self.read.retain(|(_, partition), _| !gone.had(partition));
     }
 
     fn tally(&self) -> Tally {

@@ -15,6 +15,7 @@
 //! | `coverage.rs` | [`Coverage`]: counters for `reach` |
 //! | `failover.rs`, `measure.rs` | [`Measurements`]: failovers, ISR changes, availability |
 //! | `witness/` | [`explain`]: the few events without which a finding cannot be understood |
+//! | `topics.rs` | which topic of a name clients speak of: what is gone by request, and late words about it |
 //! | `table.rs` | from offsets to records, in eight bytes each |
 //! | the others | one check each |
 
@@ -61,6 +62,7 @@ mod single_active;
 mod snapshot_start;
 mod superset;
 mod table;
+mod topics;
 mod unclean_exclusion;
 mod visible;
 mod voters_change;
@@ -75,6 +77,7 @@ pub use findings::{
 pub use ghost::{Ghost, Stance, Step};
 pub use interest::Interest;
 pub use judge::{Check, Judge, Judgement, Tally};
+pub use topics::TopicGone;
 pub use witness::{Question, Story, explain, record_name};
 
 /// When a check speaks.

@@ -10,6 +10,7 @@ use super::findings::{Findings, Violation};
 use super::ghost::{Ghost, Step};
 use super::judge::{Check, Tally};
 use super::table::Table;
+use super::topics::TopicGone;
 use crate::history::{HistoryEvent, Value};
 use crate::plan::HostId;
 use crate::trace::{Fact, TraceEvent};
@@ -52,7 +53,8 @@ pub struct NoDuplicates {
     idempotent: BTreeSet<u32>,
     /// Per idempotent producer: record number to partition (upper 16 bits) and offset.
     places: BTreeMap<u32, Table>,
-    partitions: Vec<TopicPartition>,
+    /// `None`: the partition went with its topic.
+    partitions: Vec<Option<TopicPartition>>,
 }
 
 impl NoDuplicates {
@@ -119,9 +121,9 @@ impl NoDuplicates {
         ghost: &Ghost,
         found: &mut Findings,
     ) {
-        let known = self.partitions.iter().position(|known| known == partition);
+        let known = self.partitions.iter().position(|known| known.as_ref() == Some(partition));
         let number = known.unwrap_or_else(|| {
-            self.partitions.push(partition.clone());
+            self.partitions.push(Some(partition.clone()));
             self.partitions.len() - 1
         });
         let log = ghost.log_of(partition);
@@ -139,7 +141,8 @@ impl NoDuplicates {
             if old == place || is_excused(offset) || is_excused(old_offset) {
                 continue;
             }
-            let old_partition = &self.partitions[(old >> Self::OFFSET_BITS) as usize];
+            // What was read of a topic that is gone may have been sent again.
+            let Some(old_partition) = &self.partitions[(old >> Self::OFFSET_BITS) as usize] else { continue };
             let (n, producer) = (value.n(), value.producer());
             let summary = format!(
                 "record {n} of idempotent producer {producer} is at {old_partition}:{old_offset} and at {partition}:{offset}"
@@ -172,6 +175,12 @@ impl Check for NoDuplicates {
                 self.told(event, partition, records.iter().copied(), ghost, found);
             }
             _ => {}
+        }
+    }
+
+    fn topic_gone(&mut self, gone: &TopicGone, _event: &TraceEvent, _ghost: &Ghost, _found: &mut Findings) {
+        for known in &mut self.partitions {
+            known.take_if(|partition| gone.had(partition));
         }
     }
 

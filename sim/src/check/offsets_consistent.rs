@@ -9,6 +9,7 @@ use super::findings::{Findings, Violation};
 use super::ghost::{Ghost, Step};
 use super::judge::{Check, Tally};
 use super::table::Table;
+use super::topics::TopicGone;
 use crate::history::{Acks, HistoryEvent, Value};
 use crate::trace::{Fact, TraceEvent};
 
@@ -80,6 +81,10 @@ impl Check for OffsetsConsistent {
             }
             _ => {}
         }
+    }
+
+    fn topic_gone(&mut self, gone: &TopicGone, _event: &TraceEvent, _ghost: &Ghost, _found: &mut Findings) {
+        self.values.retain(|partition, _| !gone.had(partition));
     }
 
     fn tally(&self) -> Tally {

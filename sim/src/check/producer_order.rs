@@ -8,6 +8,7 @@ use super::config::JudgeConfig;
 use super::findings::{Findings, Violation};
 use super::ghost::{Ghost, Step};
 use super::judge::{Check, Tally};
+use super::topics::TopicGone;
 use crate::history::{Acks, HistoryEvent, Value};
 use crate::plan::HostId;
 use crate::trace::{Fact, TraceEvent, WorldFact};
@@ -97,6 +98,10 @@ impl Check for ProducerOrder {
             }
             _ => {}
         }
+    }
+
+    fn topic_gone(&mut self, gone: &TopicGone, _event: &TraceEvent, _ghost: &Ghost, _found: &mut Findings) {
+        self.last.retain(|(_, partition), _| !gone.had(partition));
     }
 
     fn tally(&self) -> Tally {

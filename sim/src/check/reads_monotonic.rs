@@ -8,6 +8,7 @@ use super::config::JudgeConfig;
 use super::findings::{Findings, Violation};
 use super::ghost::{Ghost, Step};
 use super::judge::{Check, Tally};
+use super::topics::TopicGone;
 use crate::history::HistoryEvent;
 use crate::plan::HostId;
 use crate::trace::{Fact, TraceEvent, WorldFact};
@@ -72,6 +73,10 @@ impl Check for ReadsMonotonic {
             Fact::World(WorldFact::Started { .. }) => self.positions.retain(|(reader, _), _| *reader != host),
             _ => {}
         }
+    }
+
+    fn topic_gone(&mut self, gone: &TopicGone, _event: &TraceEvent, _ghost: &Ghost, _found: &mut Findings) {
+        self.positions.retain(|(_, partition), _| !gone.had(partition));
     }
 
     fn tally(&self) -> Tally {

@@ -9,6 +9,7 @@ use super::findings::{Findings, Violation};
 use super::ghost::{Ghost, Step};
 use super::interest::Interest;
 use super::judge::{Check, Tally};
+use super::topics::TopicGone;
 use crate::history::{HistoryEvent, PositionReason};
 use crate::plan::HostId;
 use crate::trace::{Fact, TraceEvent};
@@ -72,6 +73,10 @@ impl Check for HighWatermarkVisible {
         let summary =
             format!("{name} is told that {partition} ends at {end}, after it saw offset {}", seen - 1);
         found.violation(Violation::seen_at(event, ghost, log, summary).with_offsets(end, seen));
+    }
+
+    fn topic_gone(&mut self, gone: &TopicGone, _event: &TraceEvent, _ghost: &Ghost, _found: &mut Findings) {
+        self.seen.retain(|(_, partition), _| !gone.had(partition));
     }
 
     fn tally(&self) -> Tally {

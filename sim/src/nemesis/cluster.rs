@@ -76,6 +76,10 @@ fn order(strike: &mut Strike<'_>, operation: &Operation) -> Option<Order> {
             ];
             of_topic(topic, "delete and create again", steps)
         }
+        Operation::UpdateFeature { name, level } => {
+            let steps = vec![AdminStep::UpdateFeature { name: name.clone(), level: *level }];
+            Some(Order { what: format!("feature {name} to level {level}"), steps, targets: Vec::new() })
+        }
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use broker::config::{BrokerConfig, TopicConfig};
 use broker::time::Duration;
 use reports::model::CheckResult as Word;
-use scenarios::model::Level;
+use scenarios::model::{Level, Verb};
 
 use super::judging::{Ending, Finding, Judgement, Judging};
 use crate::check::{
@@ -123,6 +123,10 @@ fn judge_config(plan: &Plan) -> JudgeConfig {
         partitions: consumer.partitions.clone(),
     });
     let decides = first_controller(plan);
+    let deletions = plan.faults.iter().filter_map(|fault| match &fault.verb {
+        Verb::Operate { operation, .. } => Some((fault.id.clone(), operation.deleted_topic()?.to_owned())),
+        _ => None,
+    });
     JudgeConfig {
         hosts: plan.hosts.iter().map(|host| host.kind.clone()).collect(),
         names: plan.hosts.iter().map(|host| host.name.clone()).collect(),
@@ -130,6 +134,7 @@ fn judge_config(plan: &Plan) -> JudgeConfig {
         topics: plan.topics.iter().map(|topic| (topic.name.clone(), topic_facts(plan, topic))).collect(),
         producers: producers.collect(),
         consumers: consumers.collect(),
+        deletions: deletions.collect(),
         quorum_fetch_timeout: decides.quorum_fetch_timeout,
         replica_lag_time: decides.replica_lag_time_max,
     }

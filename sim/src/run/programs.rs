@@ -63,7 +63,7 @@ pub fn node_program(plan: &Plan, host: HostId) -> Result<Box<dyn Program>, Strin
             host: Arc::from(planned.name.as_str()),
             voters: voters(plan),
             rack: planned.rack.clone(),
-            features: Default::default(),
+            features: plan.features.clone(),
             broker,
             defects: plan.defect_set(),
         },

@@ -10,14 +10,19 @@ use broker::wire::messages::alter_partition_reassignments_request::{
 use broker::wire::messages::delete_topics_request::DeleteTopicState;
 use broker::wire::messages::elect_leaders_request::TopicPartitions;
 use broker::wire::messages::metadata_request::MetadataRequestTopic;
+use broker::wire::messages::update_features_request::FeatureUpdateKey;
 use broker::wire::messages::{
     AlterPartitionReassignmentsRequest, BrokerId, CreateTopicsRequest, DeleteTopicsRequest,
     ElectLeadersRequest, ElectLeadersResponse, MetadataRequest, MetadataResponse, TopicName,
+    UpdateFeaturesRequest,
 };
 use broker::wire::{ErrorCode, NO_ERROR, Request, Response, StrBytes};
 
 use super::task::AdminStep;
 use super::topics::NewTopic;
+
+/// `FeatureUpdate.UpgradeType.UNSAFE_DOWNGRADE`: up or down, whatever is lost by it.
+const UNSAFE_DOWNGRADE: i8 = 3;
 
 /// Who can carry a step out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +125,16 @@ impl AdminStep {
                     .with_topics(vec![topic])
                     .into()
             }
+            AdminStep::UpdateFeature { name, level } => {
+                let update = FeatureUpdateKey::default()
+                    .with_feature(StrBytes::from_string(name.clone()))
+                    .with_max_version_level(*level)
+                    .with_upgrade_type(UNSAFE_DOWNGRADE);
+                UpdateFeaturesRequest::default()
+                    .with_timeout_ms(timeout_ms)
+                    .with_feature_updates(vec![update])
+                    .into()
+            }
             AdminStep::AwaitReplicas { topic, .. } => {
                 let topic = MetadataRequestTopic::default().with_name(Some(name(topic)));
                 MetadataRequest::default()
@@ -148,6 +163,10 @@ impl AdminStep {
             (AdminStep::Reassign { .. }, Response::AlterPartitionReassignments(answer)) => {
                 let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
                 let codes = partitions.map(|partition| partition.error_code);
+                judge([answer.error_code].into_iter().chain(codes), |_| false)
+            }
+            (AdminStep::UpdateFeature { .. }, Response::UpdateFeatures(answer)) => {
+                let codes = answer.results.iter().map(|feature| feature.error_code);
                 judge([answer.error_code].into_iter().chain(codes), |_| false)
             }
             (AdminStep::AwaitReplicas { partitions, replicas, .. }, Response::Metadata(answer)) => {

@@ -38,6 +38,8 @@ pub enum AdminStep {
     Elect { topic: String, partitions: Vec<i32>, is_unclean: bool, is_needed: bool },
     /// AlterPartitionReassignments (KIP-455).
     Reassign { topic: String, partitions: Vec<i32>, replicas: Vec<i32> },
+    /// UpdateFeatures (KIP-584); `level` 0 turns the feature off.
+    UpdateFeature { name: String, level: i16 },
     /// Wait until metadata shows these replicas and no others: the reassignment is complete.
     AwaitReplicas { topic: String, partitions: Vec<i32>, replicas: Vec<i32> },
 }
