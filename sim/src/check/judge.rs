@@ -9,7 +9,7 @@ use super::interest::Interest;
 use super::measure::Meter;
 use super::topics::{Told, TopicGone, Topics};
 use super::{CHECKS, CheckRow};
-use crate::trace::TraceEvent;
+use crate::trace::{Fact, TraceEvent};
 
 /// How much a check did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,6 +87,11 @@ impl Judge {
             for seat in &mut self.seats {
                 seat.check.topic_gone(&gone, event, &self.ghost, &mut seat.found);
             }
+        }
+        // What becomes of a log after its topic was deleted is of no concern: its replicas go one by one.
+        let is_past = |log: usize| self.ghost.log(log).is_deleted;
+        if matches!(event.fact, Fact::Node(_)) && step.log.is_some_and(is_past) {
+            return;
         }
         match self.topics.put(event) {
             Told::AsIs => self.put(event, &step),

@@ -205,6 +205,18 @@ mod tests {
     }
 
     #[test]
+    fn a_leader_of_the_old_topic_may_go_on_while_its_followers_are_gone_already() {
+        let moves = |mut paper: Paper| {
+            paper.write(0, &[], batch(2, 1, 0, 5)).commit(0, 0, 2, 3);
+            paper.outcome("high-watermark-on-quorum")
+        };
+        assert_eq!(moves(deleted(true)), CheckOutcome::Held);
+        let mut paper = Paper::started(config());
+        paper.write(0, &[1, 2], batch(0, 2, 0, 1)).commit(0, 0, 0, 2);
+        assert_eq!(moves(paper), CheckOutcome::Violated);
+    }
+
+    #[test]
     fn offsets_begin_again_in_the_new_topic() {
         let mut paper = deleted(true);
         created_again(&mut paper);
