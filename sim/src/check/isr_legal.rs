@@ -9,9 +9,12 @@ use super::ghost::{Ghost, PartitionStep, Step};
 use super::judge::{Check, Tally};
 use crate::trace::TraceEvent;
 
-/// The committed ISR is a non-empty part of the replicas, has no fenced member (unless it is the only one: without
-/// eligible leader replicas the last member stays), contains the leader; epochs never fall; nobody is elected from outside
-/// of the ISR unless the topic enables it. Source: P-10, P-11, VK `ValidControllerState`, HK `LeaderInIsr`.
+/// The committed ISR is a part of the replicas, has no fenced member (unless it is the only one and there are no eligible
+/// leader replicas to take its place: then the last member stays), and contains the leader. It is empty only if the
+/// quorum remembers who may lead (KIP-966). Eligible leader replicas are replicas, not in the ISR, and none are kept
+/// while the ISR is large enough. Epochs never fall; nobody is elected who is neither in sync, nor eligible, nor the last
+/// known leader of a partition without either, unless the topic enables it. Source: P-10, P-11, ELR-1, ELR-2, CTL-5,
+/// CTL-6, VK `ValidControllerState` and `IsrAndElr`, HK `LeaderInIsr`.
 #[derive(Debug, Default)]
 pub struct IsrLegal {
     tally: Tally,
@@ -25,11 +28,15 @@ impl IsrLegal {
 }
 
 fn wrong(ghost: &Ghost, change: &PartitionStep, now: &PartitionFact) -> Option<String> {
+    wrong_isr(ghost, now).or_else(|| wrong_elr(now)).or_else(|| wrong_step(ghost, change, now))
+}
+
+fn wrong_isr(ghost: &Ghost, now: &PartitionFact) -> Option<String> {
     let stranger = now.isr.iter().find(|member| !now.replicas.contains(member));
     let is_fenced = |member: &&NodeId| ghost.broker(**member).is_none_or(|broker| broker.is_fenced);
     let fenced = now.isr.iter().find(is_fenced).filter(|_| now.isr.len() > 1);
-    if now.isr.is_empty() {
-        return Some("the isr is empty".to_owned());
+    if now.isr.is_empty() && now.elr.is_empty() && now.last_known_elr.is_empty() {
+        return Some("the isr is empty, and nobody remembers who may lead".to_owned());
     }
     if let Some(stranger) = stranger {
         return Some(format!("broker {stranger} is in the isr but is no replica"));
@@ -40,9 +47,24 @@ fn wrong(ghost: &Ghost, change: &PartitionStep, now: &PartitionFact) -> Option<S
     if now.isr.iter().enumerate().any(|(i, member)| now.isr[..i].contains(member)) {
         return Some("a broker is in the isr twice".to_owned());
     }
-    if let Some(leader) = now.leader.filter(|leader| !now.isr.contains(leader)) {
-        return Some(format!("leader {leader} is not in the isr"));
+    let leader = now.leader.filter(|leader| !now.isr.contains(leader))?;
+    Some(format!("leader {leader} is not in the isr"))
+}
+
+fn wrong_elr(now: &PartitionFact) -> Option<String> {
+    if let Some(stranger) = now.elr.iter().find(|member| !now.replicas.contains(member)) {
+        return Some(format!("broker {stranger} is an eligible leader replica but is no replica"));
     }
+    if let Some(both) = now.elr.iter().find(|member| now.isr.contains(member)) {
+        return Some(format!("broker {both} is in the isr and an eligible leader replica"));
+    }
+    let min_isr = usize::try_from(now.min_isr).unwrap_or(0).min(now.replicas.len());
+    let is_large_enough = !now.isr.is_empty() && now.isr.len() >= min_isr;
+    (is_large_enough && !now.elr.is_empty())
+        .then(|| "eligible leader replicas are kept although the isr is large enough".to_owned())
+}
+
+fn wrong_step(ghost: &Ghost, change: &PartitionStep, now: &PartitionFact) -> Option<String> {
     let before = change.before.as_ref()?;
     if now.leader_epoch < before.leader_epoch || now.partition_epoch <= before.partition_epoch {
         return Some(format!(
@@ -53,13 +75,21 @@ fn wrong(ghost: &Ghost, change: &PartitionStep, now: &PartitionFact) -> Option<S
     if now.leader.is_some() && now.leader != before.leader && now.leader_epoch == before.leader_epoch {
         return Some(format!("the leader changes within epoch {}", now.leader_epoch));
     }
-    let leader = now.leader.filter(|leader| now.leader != before.leader && !before.isr.contains(leader));
-    if (leader.is_some() || change.election == Election::Unclean)
-        && !ghost.allows_unclean(&ghost.log(change.log).id.partition.topic)
-    {
-        return Some(format!("the leader of epoch {} is elected from outside of the isr", now.leader_epoch));
-    }
-    None
+    let leader = now.leader.filter(|leader| now.leader != before.leader && !may_lead(before, *leader));
+    let is_last_known = |leader: &NodeId| knows_nobody(before) && before.last_known_elr == [*leader];
+    let is_unclean = change.election == Election::Unclean && !now.leader.as_ref().is_some_and(is_last_known);
+    ((leader.is_some() || is_unclean) && !ghost.allows_unclean(&ghost.log(change.log).id.partition.topic))
+        .then(|| format!("the leader of epoch {} is elected although it may lack records", now.leader_epoch))
+}
+
+/// Could this broker be elected from the state before, cleanly or as the last known leader?
+fn may_lead(before: &PartitionFact, leader: NodeId) -> bool {
+    let is_last_known = knows_nobody(before) && before.last_known_elr == [leader];
+    before.isr.contains(&leader) || before.elr.contains(&leader) || is_last_known
+}
+
+fn knows_nobody(before: &PartitionFact) -> bool {
+    before.isr.is_empty() && before.elr.is_empty()
 }
 
 impl Check for IsrLegal {
@@ -120,6 +150,31 @@ mod tests {
             let mut paper = Paper::started(config());
             paper.change(Election::Clean, leader, epoch, isr);
             assert_eq!(paper.outcome("isr-legal"), CheckOutcome::Violated, "{leader:?} {epoch} {isr:?}");
+        }
+    }
+
+    fn with_elr(isr: &[i32], elr: &[i32], last_known: &[i32]) -> CheckOutcome {
+        let mut paper = Paper::started(config());
+        let nodes = |ids: &[i32]| ids.iter().copied().map(NodeId).collect::<Vec<_>>();
+        paper.register_partition(|state| {
+            (state.isr, state.elr, state.last_known_elr) = (nodes(isr), nodes(elr), nodes(last_known));
+            state.leader = state.leader.filter(|leader| isr.contains(&leader.0));
+        });
+        paper.outcome("isr-legal")
+    }
+
+    #[test]
+    fn elr_1_an_isr_that_is_too_small_or_empty_has_eligible_replicas_beside_it() {
+        for (isr, elr, last_known) in [(&[0][..], &[1, 2][..], &[][..]), (&[], &[1], &[0]), (&[], &[], &[0])]
+        {
+            assert_eq!(with_elr(isr, elr, last_known), CheckOutcome::Held, "{isr:?} {elr:?} {last_known:?}");
+        }
+    }
+
+    #[test]
+    fn elr_2_illegal_eligible_replicas_are_rejected() {
+        for (isr, elr) in [(&[0][..], &[7][..]), (&[0], &[0]), (&[0, 1], &[2]), (&[], &[])] {
+            assert_eq!(with_elr(isr, elr, &[]), CheckOutcome::Violated, "{isr:?} {elr:?}");
         }
     }
 
