@@ -12,6 +12,7 @@
 //! | [`load()`], [`parse`], [`Parsed`] | from a path or a text to a scenario |
 //! | [`diagnostic`] | findings with code, places and help; plain and coloured rendering |
 //! | [`names`] | checks, goals and defects that files may name |
+//! | [`points`] | facts of nodes at which `on` lets a fault strike |
 //! | [`schema()`] | the JSON Schema of the language |
 //! | [`shipped`] | scenario files in a directory, by name |
 //! | `spec/` | every key of the language: what the walker accepts and the schema prints |
@@ -26,6 +27,7 @@ pub mod load;
 pub mod model;
 pub mod names;
 mod overrides;
+pub mod points;
 pub mod schema;
 pub mod shipped;
 mod spec;

@@ -375,7 +375,7 @@ mod tests {
         let expected = "crash restart shutdown rolling_restart pause partition link hold drop metadata_lag fence heal elect move_leader \
                         reassign alter admin";
         assert_eq!(names(verbs()).join(" "), expected);
-        assert_eq!(names(triggers()), ["at", "every", "when", "after"]);
+        assert_eq!(names(triggers()), ["at", "every", "when", "after", "on"]);
         assert_eq!(names(chaos_kinds()), ["crash", "pause", "partition", "link"]);
     }
 

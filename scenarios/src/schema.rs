@@ -137,6 +137,10 @@ fn kind(kind: Kind, definitions: &mut Map<String, Json>) -> Json {
         Kind::Message => {
             or_param(json!({ "type": "string", "pattern": "^\\s*\\S+\\s+(request|response)\\s*$" }))
         }
+        Kind::Point => {
+            let names: Vec<&str> = crate::points::POINTS.iter().map(|(name, _)| *name).collect();
+            or_param(json!({ "enum": names }))
+        }
         Kind::Ints => reference("ints"),
         Kind::IntLists => json!({ "type": "array", "items": reference("ints") }),
         Kind::Ids | Kind::Comparisons => {

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Distribution, MessageFilter, Micros, Operation, Ppm, Span, Target, Value};
+use super::{
+    Condition, Distribution, MessageFilter, Micros, Operation, PartitionRef, Ppm, Span, Target, Value,
+};
 
 /// `[[fault]]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +45,22 @@ pub enum Trigger {
     /// `after = "id"`: when that fault has completed (it fired, and its `for` is over if it has one). With `when`
     /// it then waits for the condition; `within` counts from that completion.
     After { fault: String, condition: Option<Condition>, within: Option<Micros> },
+    /// `on = { point, node, partition, nth }`: at the very event. With `after` only what happens after that fault has
+    /// completed counts. `within` as above.
+    On { point: Point, after: Option<String>, within: Option<Micros> },
+}
+
+/// What a node says about itself, at which a fault strikes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Point {
+    /// Its name ([`crate::points::POINTS`]).
+    pub point: String,
+    /// On which nodes. Default: any.
+    pub node: Option<Target>,
+    /// Of which partition. Default: any.
+    pub partition: Option<PartitionRef>,
+    /// The how many-th time, from 1. Default 1.
+    pub nth: u32,
 }
 
 /// What a fault does.

@@ -38,7 +38,8 @@ pub use cluster::{
 };
 pub use condition::{Compare, Condition, Measure, NodeState, Operand};
 pub use fault::{
-    CrashMode, Direction, Fault, Halves, Heal, LinkScope, Links, PartitionShape, RollingMode, Trigger, Verb,
+    CrashMode, Direction, Fault, Halves, Heal, LinkScope, Links, PartitionShape, Point, RollingMode, Trigger,
+    Verb,
 };
 pub use goal::{
     Bound, CheckConfig, ChecksConfig, Comparison, Expect, ExpectedVerdict, Level, SeedQuantifier, Sweep,

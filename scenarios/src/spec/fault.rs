@@ -40,14 +40,19 @@ pub(crate) static FAULT: TableSpec = TableSpec {
         optional("count", Kind::Int, "no limit", "With every: how often."),
         optional("when", Kind::Condition, "none", "Trigger: as soon as this becomes true."),
         optional("once", Kind::Bool, "true", "With when: only the first time."),
-        optional("within", Kind::Duration, "until the phase ends", "With when or after: bound of the wait."),
+        optional(
+            "within",
+            Kind::Duration,
+            "until the phase ends",
+            "With when, on or after: bound of the wait.",
+        ),
         optional(
             "after",
             Kind::Text,
             "none",
             "Trigger: when that fault has completed; may be combined with when.",
         ),
-        not_yet("on"),
+        optional("on", Kind::Table(&ON), "none", "Trigger: at the very event; may be combined with after."),
         optional(
             "for",
             Kind::DurationDraw,
@@ -100,6 +105,18 @@ pub(crate) static FAULT: TableSpec = TableSpec {
         not_yet("clock"),
         not_yet("kill_client"),
         not_yet("pause_client"),
+    ],
+};
+
+/// `on = { ... }`.
+pub(crate) static ON: TableSpec = TableSpec {
+    name: "on",
+    about: "The very event at which a node does something.",
+    keys: &[
+        required("point", Kind::Point, "What, as listed by `kafkasim list points`."),
+        optional("node", Kind::Target, "any", "On which nodes; resolved at each event."),
+        optional("partition", Kind::Text, "any", "Of which partition, as topic/number or topic/*."),
+        optional("nth", Kind::Int, "1", "The how many-th time."),
     ],
 };
 

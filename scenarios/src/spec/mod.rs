@@ -27,7 +27,7 @@ pub(crate) use chaos::{
 pub(crate) use client::{CONSUMER, PRODUCER};
 pub(crate) use cluster::{BROKER, CLUSTER, CONTROLLER, DISK, MODES, NETWORK, NETWORK_LINK, OVERRIDE, TOPIC};
 pub(crate) use fault::{
-    CRASH, CRASH_MODES, DIRECTIONS, FAULT, LINK, LINKS, PARTITION, PAUSE, PHASE, ROLLING_MODES,
+    CRASH, CRASH_MODES, DIRECTIONS, FAULT, LINK, LINKS, ON, PARTITION, PAUSE, PHASE, ROLLING_MODES,
     ROLLING_RESTART, SHUTDOWN,
 };
 pub(crate) use goal::{EXPECT, LEVELS, QUANTIFIERS, SWEEP, VARIANT, VERDICTS};
@@ -103,6 +103,8 @@ pub(crate) enum Kind {
     Condition,
     /// `"Fetch response"`.
     Message,
+    /// The name of a point.
+    Point,
     Ints,
     IntLists,
     /// A word, or a list of ids.

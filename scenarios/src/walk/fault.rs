@@ -3,9 +3,10 @@
 use super::{Fields, Walk};
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    CrashMode, Direction, Fault, Halves, Heal, LinkScope, Links, Micros, PartitionShape, Ppm, RollingMode,
-    Span, Trigger, Value, Verb,
+    CrashMode, Direction, Fault, Halves, Heal, LinkScope, Links, Micros, PartitionShape, Point, Ppm,
+    RollingMode, Span, Trigger, Value, Verb,
 };
+use crate::points::POINTS;
 use crate::spec;
 use crate::syntax::tree::{Entry, Node, Val};
 
@@ -71,9 +72,9 @@ impl Walk<'_> {
     fn trigger(&mut self, fields: &Fields<'_>) -> Option<(Trigger, Span)> {
         let (at, every, when, after) =
             (fields.get("at"), fields.get("every"), fields.get("when"), fields.get("after"));
-        let on = fields.table.get("on");
+        let on = fields.get("on");
         let given: Vec<&Entry> = [at, every, when, on, after].into_iter().flatten().collect();
-        let is_pair = given.len() == 2 && when.is_some() && after.is_some();
+        let is_pair = given.len() == 2 && (when.is_some() || on.is_some()) && after.is_some();
         let Some(first) = given.first() else {
             self.trigger_options(fields, None);
             if fields.has_unknown_key() {
@@ -81,7 +82,7 @@ impl Walk<'_> {
             }
             let finding =
                 Diagnostic::error("scn::no_trigger", "this fault has no trigger").at(fields.span, "");
-            self.report(finding.help("say when it fires: at, every, when, or after"));
+            self.report(finding.help("say when it fires: at, every, when, on, or after"));
             return None;
         };
         if given.len() > 1 && !is_pair {
@@ -89,9 +90,9 @@ impl Walk<'_> {
             for entry in &given {
                 finding = finding.at(entry.key_span, format!("`{}`", entry.key));
             }
-            self.report(
-                finding.help("split it into two [[fault]] tables; only `after` and `when` may be combined"),
-            );
+            self.report(finding.help(
+                "split it into two [[fault]] tables; only `after` may be combined, with `when` or `on`",
+            ));
         }
         let options = self.trigger_options(fields, Some(first));
         let condition = when.map(|entry| self.condition(&entry.node));
@@ -99,7 +100,18 @@ impl Walk<'_> {
             first.key_span.start,
             given.iter().map(|e| e.node.span.end).max().unwrap_or(first.node.span.end),
         );
-        let trigger = if let Some(entry) = after {
+        let point = on.map(|entry| self.point(&entry.node));
+        let trigger = if let Some(point) = point {
+            let after = match after {
+                Some(entry) => {
+                    let fault = self.text(&entry.node)?;
+                    self.refer_fault(&fault, &entry.node);
+                    Some(fault)
+                }
+                None => None,
+            };
+            Trigger::On { point: point?, after, within: options.within }
+        } else if let Some(entry) = after {
             let fault = self.text(&entry.node)?;
             self.refer_fault(&fault, &entry.node);
             let condition = match condition {
@@ -125,6 +137,33 @@ impl Walk<'_> {
         Some((trigger, span))
     }
 
+    fn point(&mut self, node: &Node) -> Option<Point> {
+        let fields = self.open_node(&spec::ON, node)?;
+        let point = fields.node("point").and_then(|node| {
+            let name = self.text(node)?;
+            let known: Vec<&str> = POINTS.iter().map(|(name, _)| *name).collect();
+            if known.contains(&name.as_str()) {
+                return Some(name);
+            }
+            let help = match crate::names::nearest(&name, known.iter().copied()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => "`kafkasim list points` says what there is".to_owned(),
+            };
+            let finding = Diagnostic::error("scn::unknown_point", format!("unknown point `{name}`"));
+            self.report(finding.at(node.span, "").help(help));
+            None
+        });
+        let target = fields.node("node").map(|node| self.target(node));
+        let partition = fields.node("partition").map(|node| self.partition(node));
+        let nth = fields.node("nth").map(|node| self.small_int(node, 1, u32::MAX));
+        fields.close();
+        if target == Some(None) || partition == Some(None) || nth == Some(None) {
+            return None;
+        }
+        let (node, partition) = (target.flatten(), partition.flatten());
+        Some(Point { point: point?, node, partition, nth: nth.flatten().unwrap_or(1) })
+    }
+
     /// Keys that belong to some triggers only; reports those that do not fit the one that is given.
     fn trigger_options(&mut self, fields: &Fields<'_>, trigger: Option<&Entry>) -> TriggerOptions {
         let has = |key| fields.table.get(key).is_some();
@@ -132,7 +171,7 @@ impl Walk<'_> {
             ("jitter", has("every"), "every"),
             ("count", has("every"), "every"),
             ("once", has("when"), "when"),
-            ("within", has("when") || has("after"), "when"),
+            ("within", has("when") || has("after") || has("on"), "when"),
         ] {
             if let (Some(entry), false, Some(_)) = (fields.table.get(key), fits, trigger) {
                 let message = format!("`{key}` goes with `{needs}`");

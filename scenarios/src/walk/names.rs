@@ -184,7 +184,11 @@ fn after_cycles(walk: &mut Walk<'_>, scenario: &Scenario) {
     for fault in &scenario.faults {
         let mut at = fault;
         for _ in 0..scenario.faults.len() {
-            let Trigger::After { fault: before, .. } = &at.trigger else { break };
+            let (Trigger::After { fault: before, .. } | Trigger::On { after: Some(before), .. }) =
+                &at.trigger
+            else {
+                break;
+            };
             let Some(next) = scenario.fault(before) else { break };
             if next.id == fault.id {
                 let finding =

@@ -108,7 +108,12 @@ fn last_fault_end(faults: &[Fault]) -> Micros {
                     let period = every.max().unwrap_or_default().saturating_add(*jitter);
                     period.saturating_mul(u64::from(count.unwrap_or(1)))
                 }
-                Trigger::When { within, .. } => wait(within),
+                Trigger::When { within, .. } | Trigger::On { after: None, within, .. } => wait(within),
+                Trigger::On { after: Some(fault), within, .. } => {
+                    let before =
+                        faults.iter().position(|other| other.id == *fault).map_or(Micros(0), |at| ends[at]);
+                    before.saturating_add(wait(within))
+                }
                 Trigger::After { fault, condition, within } => {
                     let before =
                         faults.iter().position(|other| other.id == *fault).map_or(Micros(0), |at| ends[at]);

@@ -199,6 +199,8 @@ pub enum Listable {
     Checks,
     /// Faults that a scenario can inject.
     Faults,
+    /// Facts of nodes at which a fault can strike (`on`).
+    Points,
     /// Historic Kafka bugs that a scenario can turn on.
     Defects,
     /// Kafka configs: default, type, unit, effect.

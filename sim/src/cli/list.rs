@@ -20,6 +20,7 @@ pub fn list(args: &ListArgs, screen: &Screen) -> Result<Exit, Failure> {
         Listable::Scenarios => show("scenarios", &scenario_rows()?, args.format, screen),
         Listable::Checks => show("checks", &check_rows(), args.format, screen),
         Listable::Faults => show("faults", &fault_rows(), args.format, screen),
+        Listable::Points => show("points", &point_rows(), args.format, screen),
         Listable::Defects => show("defects", &defect_rows(), args.format, screen),
         Listable::Configs => show("configs", &config_rows(), args.format, screen),
     }
@@ -164,6 +165,26 @@ impl Row for FaultRow {
 
     fn about(&self) -> String {
         self.about.clone()
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct PointRow {
+    name: &'static str,
+    about: &'static str,
+}
+
+fn point_rows() -> Vec<PointRow> {
+    scenarios::points::POINTS.iter().map(|(name, about)| PointRow { name, about }).collect()
+}
+
+impl Row for PointRow {
+    fn cells(&self) -> Vec<String> {
+        vec![self.name.to_owned()]
+    }
+
+    fn about(&self) -> String {
+        self.about.to_owned()
     }
 }
 

@@ -6,12 +6,13 @@ use scenarios::model::{Condition, Heal, PhaseEnd, PhaseKind, Verb};
 
 use super::condition::{depends_on, time_marks};
 use super::held::Held;
+use super::points::Sight;
 use super::rolling::Rolling;
 use super::strike::{Strike, Struck};
 use super::trigger::{Look, Watch};
 use super::{Bindings, Change, ClusterView, PhaseRecord, Unfired, UnfiredReason, heal, holds};
-use crate::plan::{FaultScope, Plan, PlannedPhase, PlannedTrigger};
-use crate::trace::WorldFact;
+use crate::plan::{FaultScope, HostId, Plan, PlannedPhase, PlannedTrigger};
+use crate::trace::{Fact, WorldFact};
 use crate::world::Control;
 
 /// The settle phase lasts at least so long, so that what was healed at its start is noticed. Source: ours.
@@ -35,6 +36,10 @@ pub struct Director {
     skipped: u64,
     /// Reports of the operator that were read.
     heard: usize,
+    /// Some fault waits for what a node says.
+    watches_points: bool,
+    /// It has come.
+    is_hit: bool,
     interest: Change,
     wake: Option<Instant>,
     is_ended: bool,
@@ -59,6 +64,11 @@ impl Director {
             last_resolved: None,
             skipped: 0,
             heard: 0,
+            watches_points: plan
+                .faults
+                .iter()
+                .any(|fault| matches!(fault.trigger, PlannedTrigger::On { .. })),
+            is_hit: false,
             interest: Change::ALL,
             wake: None,
             is_ended: false,
@@ -73,7 +83,8 @@ impl Director {
     pub fn step(&mut self, view: &ClusterView, change: Change, control: &mut dyn Control) -> Vec<WorldFact> {
         let now = control.now();
         let is_time = self.wake.is_none_or(|wake| now >= wake);
-        if self.is_ended || !(is_time || change.touches(self.interest)) {
+        let is_hit = std::mem::take(&mut self.is_hit);
+        if self.is_ended || !(is_time || is_hit || change.touches(self.interest)) {
             return Vec::new();
         }
         if self.phases.is_empty() {
@@ -93,6 +104,25 @@ impl Director {
         }
         self.look_ahead(now, control);
         std::mem::take(&mut self.facts)
+    }
+
+    /// Looks at what a node says, for the faults that wait for just that. `view` knows it already.
+    pub fn observe(&mut self, view: &ClusterView, host: Option<HostId>, fact: &Fact) {
+        if !self.watches_points || self.is_ended {
+            return;
+        }
+        let (Some(host), Fact::Node(fact)) = (host, fact) else { return };
+        for index in 0..self.watches.len() {
+            let fault = &self.plan.faults[index];
+            let after = match &fault.trigger {
+                PlannedTrigger::On { after, .. } => {
+                    after.as_ref().is_none_or(|fault| self.completed(fault).is_some())
+                }
+                _ => continue,
+            };
+            let sight = Sight { host, fact, plan: &self.plan, view, bindings: &self.bindings };
+            self.is_hit |= self.watches[index].sees(fault, &sight, after);
+        }
     }
 
     // ---- phases ----
@@ -220,7 +250,9 @@ impl Director {
     fn strike_next(&mut self, view: &ClusterView, now: Instant, control: &mut dyn Control) -> bool {
         for index in 0..self.watches.len() {
             let after = match &self.plan.faults[index].trigger {
-                PlannedTrigger::After { fault, .. } => self.completed(fault),
+                PlannedTrigger::After { fault, .. } | PlannedTrigger::On { after: Some(fault), .. } => {
+                    self.completed(fault)
+                }
                 _ => None,
             };
             let look = Look { plan: &self.plan, view, bindings: &self.bindings, now, after };

@@ -12,6 +12,7 @@
 //! | `condition.rs` | whether a condition holds at this moment |
 //! | `director.rs` | [`Director`]: phases, and what is due |
 //! | `record.rs` | [`PhaseRecord`], [`Unfired`]: what the nemesis says afterwards |
+//! | `points.rs` | facts at which `on` lets a fault strike |
 //! | `trigger.rs` | when one fault is due |
 //! | `held.rs` | [`Held`]: what faults still hold, and how it is undone |
 //! | `strike.rs` | [`FAMILIES`]: the verbs; limits of random strikes |
@@ -29,6 +30,7 @@ mod heal;
 mod held;
 mod message;
 mod network;
+mod points;
 mod process;
 mod record;
 mod rolling;

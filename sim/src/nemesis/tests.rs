@@ -107,6 +107,7 @@ impl Story {
 
     pub(super) fn tell(&mut self, host: Option<HostId>, fact: Fact) {
         self.view.observe(host, &fact);
+        self.director.observe(&self.view, host, &fact);
         self.settle_down();
     }
 
@@ -617,4 +618,71 @@ fn a_healed_rolling_restart_is_broken_off_and_nobody_stays_down() {
     assert_eq!(story.fired().len(), 2);
     assert!(story.world.states.iter().all(|state| *state == HostState::Up));
     assert_eq!(story.director.unfired(&story.view), []);
+}
+
+fn proposes(host: u32, partition: i32, from: &[i32], to: &[i32]) -> (Option<HostId>, Fact) {
+    let nodes = |ids: &[i32]| ids.iter().map(|id| NodeId(*id)).collect();
+    let log = LogId { partition: TopicPartition::new("orders", partition), topic_id: TopicId::from_u128(7) };
+    let fact = Observation::IsrProposed { log, leader_epoch: 1, from: nodes(from), to: nodes(to) };
+    (Some(HostId(host)), Fact::Node(fact))
+}
+
+#[test]
+fn a_fault_strikes_at_the_very_event_that_it_waits_for() {
+    let point = Point {
+        point: "isr.shrink_proposed".into(),
+        node: Some(Target::Leader(orders(0))),
+        partition: Some(orders(0)),
+        nth: 2,
+    };
+    let on = PlannedTrigger::On { point, after: None, within_us: None };
+    let mut story = Story::new(vec![fault("kill", on, crash(Target::Leader(orders(0))))]);
+    story.wait(1);
+    let shrink = proposes(0, 0, &[0, 1, 2], &[0, 1]);
+    story.tell(shrink.0, shrink.1.clone());
+    for other in [
+        proposes(1, 0, &[0, 1, 2], &[0, 1]),
+        proposes(0, 1, &[0, 1, 2], &[0, 1]),
+        proposes(0, 0, &[0, 1], &[0, 1, 2]),
+    ] {
+        story.tell(other.0, other.1);
+        assert_eq!(story.fired(), [], "another node, another partition, another point");
+    }
+    story.tell(shrink.0, shrink.1.clone());
+    assert_eq!(story.fired(), [("kill", &[HostId(0)][..])]);
+    story.tell(shrink.0, shrink.1);
+    assert_eq!(story.fired().len(), 1, "once");
+}
+
+#[test]
+fn a_committed_record_counts_once_and_only_after_what_the_fault_waits_for() {
+    let point = Point { point: "broker.fenced".into(), node: None, partition: None, nth: 1 };
+    let on = PlannedTrigger::On { point, after: Some("first".into()), within_us: None };
+    let mut story = Story::new(vec![
+        fault("first", at(10), crash(Target::Broker(1))),
+        fault("second", on, crash(Target::Broker(2))),
+    ]);
+    let fenced = |story: &mut Story, host, offset| {
+        let fact = MetadataFact::BrokerFenced { broker: NodeId(1) };
+        story.tell(Some(HostId(host)), Fact::Node(Observation::MetadataCommitted { offset, fact }));
+    };
+    story.wait(5);
+    fenced(&mut story, 0, 50);
+    story.wait(6);
+    assert_eq!(story.fired().len(), 1, "before the first fault it did not count");
+    fenced(&mut story, 0, 51);
+    assert_eq!(story.fired()[1].0, "second");
+}
+
+#[test]
+fn every_point_of_the_language_is_some_fact_and_every_fact_is_a_point_of_the_language() {
+    let code = include_str!("points.rs");
+    for (name, _) in scenarios::points::POINTS {
+        assert!(code.contains(&format!("\"{name}\"")), "{name}");
+    }
+    let dotted =
+        |word: &&str| word.contains('.') && word.chars().all(|c| c.is_ascii_lowercase() || "._".contains(c));
+    for word in code.split('"').filter(dotted) {
+        assert!(scenarios::points::POINTS.iter().any(|(name, _)| *name == word), "{word}");
+    }
 }

@@ -3,6 +3,7 @@
 use broker::time::{Duration, Instant};
 
 use super::condition::{depends_on, time_marks};
+use super::points::Sight;
 use super::{Bindings, Change, ClusterView, UnfiredReason, holds};
 use crate::plan::{FaultScope, Plan, PlannedFault, PlannedTrigger, below};
 use crate::seed::ChaCha8Rng;
@@ -30,6 +31,10 @@ pub(super) struct Watch {
     deadline: Option<Instant>,
     period: u64,
     was_true: bool,
+    /// Events of its point so far.
+    seen: u32,
+    /// The event has come, and the fault has not struck yet.
+    is_hit: bool,
     jitter: ChaCha8Rng,
 }
 
@@ -62,6 +67,8 @@ impl Watch {
             deadline: None,
             period: 0,
             was_true: false,
+            seen: 0,
+            is_hit: false,
             jitter: plan.seed.stream(&format!("{}/jitter", fault.stream)),
         }
     }
@@ -87,7 +94,10 @@ impl Watch {
             PlannedTrigger::When { within_us, .. } => {
                 self.deadline = within_us.map(|within| later(anchor, within));
             }
-            PlannedTrigger::After { .. } => {}
+            PlannedTrigger::On { after: None, within_us, .. } => {
+                self.deadline = within_us.map(|within| later(anchor, within));
+            }
+            PlannedTrigger::After { .. } | PlannedTrigger::On { .. } => {}
         }
     }
 
@@ -133,6 +143,14 @@ impl Watch {
                 self.is_over = (is_due && *once) || (!is_due && self.tried == 0 && is_past(self.deadline));
                 is_due
             }
+            PlannedTrigger::On { after, within_us, .. } => {
+                if after.is_some() {
+                    self.deadline = look.after.and_then(|after| within_us.map(|within| later(after, within)));
+                }
+                let is_due = std::mem::take(&mut self.is_hit);
+                self.is_over = is_due || is_past(self.deadline);
+                is_due
+            }
             PlannedTrigger::After { condition, within_us, .. } => {
                 let Some(after) = look.after else { return false };
                 self.deadline = within_us.map(|within| later(after, within));
@@ -142,6 +160,18 @@ impl Watch {
                 is_due
             }
         }
+    }
+
+    /// A node says something. `true`: it is what the fault waits for. `after`: the fault that it waits for has completed,
+    /// if there is one.
+    pub fn sees(&mut self, fault: &PlannedFault, sight: &Sight<'_>, after: bool) -> bool {
+        let PlannedTrigger::On { point, .. } = &fault.trigger else { return false };
+        if !self.is_watching() || !after || !sight.is_at(point) {
+            return false;
+        }
+        self.seen += 1;
+        self.is_hit |= self.seen == point.nth;
+        self.is_hit
     }
 
     /// What must change before the fault can become due; time apart.

@@ -268,6 +268,11 @@ impl ClusterView {
         Change::METADATA
     }
 
+    /// Was this node the first to state what is newest in the metadata?
+    pub fn is_first(&self, host: HostId, offset: Offset) -> bool {
+        self.applied == Some((offset, host))
+    }
+
     fn client(&mut self, host: HostId, event: &HistoryEvent) -> Change {
         match event {
             HistoryEvent::Sent { .. } => *self.in_flight.entry(host).or_default() += 1,

@@ -322,6 +322,11 @@ fn scripted(fault: &scenarios::model::Fault, seed: Seed) -> PlannedFault {
             once: *once,
             within_us: within.map(|within| within.0),
         },
+        Trigger::On { point, after, within } => PlannedTrigger::On {
+            point: point.clone(),
+            after: after.clone(),
+            within_us: within.map(|within| within.0),
+        },
         Trigger::After { fault, condition, within } => PlannedTrigger::After {
             fault: fault.clone(),
             condition: condition.clone(),

@@ -1,5 +1,7 @@
 //! One fault of a plan: when, what, how long, and with which dice.
 
+/// What a node says about itself, at which a fault strikes.
+pub use scenarios::model::Point as PlannedPoint;
 use scenarios::model::{Condition, Verb};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +48,8 @@ pub enum PlannedTrigger {
     When { condition: Condition, once: bool, within_us: Option<u64> },
     /// When the other fault has completed, and the condition (if there is one) is true from then on.
     After { fault: String, condition: Option<Condition>, within_us: Option<u64> },
+    /// When a node does what the point names; with `after` only once that fault has completed.
+    On { point: PlannedPoint, after: Option<String>, within_us: Option<u64> },
 }
 
 impl std::fmt::Display for PlannedTrigger {
@@ -55,6 +59,19 @@ impl std::fmt::Display for PlannedTrigger {
             PlannedTrigger::At { at_us } => write!(f, "at {}", Micros(*at_us)),
             PlannedTrigger::Every { every_us, .. } => write!(f, "every {}", Micros(*every_us)),
             PlannedTrigger::When { condition, .. } => write!(f, "when {condition}"),
+            PlannedTrigger::On { point, after, .. } => {
+                write!(f, "on {}", point.point)?;
+                if let Some(node) = &point.node {
+                    write!(f, " of {node}")?;
+                }
+                if let Some(partition) = &point.partition {
+                    write!(f, " {partition}")?;
+                }
+                if point.nth > 1 {
+                    write!(f, " no. {}", point.nth)?;
+                }
+                after.as_ref().map_or(Ok(()), |after| write!(f, " after {after}"))
+            }
             PlannedTrigger::After { fault, condition: None, .. } => write!(f, "after {fault}"),
             PlannedTrigger::After { fault, condition: Some(condition), .. } => {
                 write!(f, "after {fault} when {condition}")

@@ -22,7 +22,7 @@ mod model;
 mod sample;
 
 pub use draw::PlanError;
-pub use fault::{FaultScope, PlannedFault, PlannedTrigger};
+pub use fault::{FaultScope, PlannedFault, PlannedPoint, PlannedTrigger};
 pub use hosts::{HostId, HostKind};
 pub use model::{
     ChaosLimits, Plan, PlannedConsumer, PlannedDisk, PlannedHost, PlannedLink, PlannedNetwork, PlannedPhase,

@@ -88,6 +88,7 @@ impl Recorder {
         let number = self.fingerprint.event(at, &HashedFact(host, &fact));
         self.line(number, at, host, || format!("{fact:?}"));
         self.view.observe(host, &fact);
+        self.director.observe(&self.view, host, &fact);
         let event = TraceEvent { event: number, at, host, fact };
         self.tally.observe(&self.plan, &event);
         self.judge.observe(&event);
