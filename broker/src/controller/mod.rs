@@ -22,6 +22,8 @@
 //! | `configs` | configs of topics and brokers change (KIP-226, KIP-339) |
 //! | `features` | what the cluster may do (KIP-584) |
 //! | `topics`, `topic_rules`, `placement` | topics come and go; where their replicas are put |
+//! | `partitions` | a topic gets more of them (KIP-195) |
+//! | `unregister` | a broker is gone for good |
 //! | `producer_ids` | blocks of producer ids (IDM-5) |
 //! | `facts` | what a committed record means |
 //! | `refusals` | NOT_CONTROLLER, in each answer's own field |
@@ -35,6 +37,7 @@ mod elections;
 mod elr;
 mod facts;
 mod features;
+mod partitions;
 mod placement;
 mod preferred;
 mod producer_ids;
@@ -46,6 +49,7 @@ mod term;
 mod topic_rules;
 mod topics;
 mod unclean;
+mod unregister;
 
 pub use producer_ids::PRODUCER_ID_BLOCK;
 pub use quorum_controller::Controller;

@@ -1,14 +1,17 @@
 //! NOT_CONTROLLER, in the field that each answer has for it.
 
 use super::elect_leaders::refuse_all;
+use crate::wire::messages::create_partitions_request::CreatePartitionsTopic;
+use crate::wire::messages::create_partitions_response::CreatePartitionsTopicResult;
 use crate::wire::messages::create_topics_response::CreatableTopicResult;
 use crate::wire::messages::delete_topics_response::DeletableTopicResult;
 use crate::wire::messages::incremental_alter_configs_request::AlterConfigsResource;
 use crate::wire::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use crate::wire::messages::{
     AllocateProducerIdsResponse, AlterPartitionReassignmentsResponse, AlterPartitionResponse,
-    BrokerHeartbeatResponse, BrokerRegistrationResponse, CreateTopicsResponse, DeleteTopicsResponse,
-    IncrementalAlterConfigsResponse, ListPartitionReassignmentsResponse, UpdateFeaturesResponse,
+    BrokerHeartbeatResponse, BrokerRegistrationResponse, CreatePartitionsResponse, CreateTopicsResponse,
+    DeleteTopicsResponse, IncrementalAlterConfigsResponse, ListPartitionReassignmentsResponse,
+    UnregisterBrokerResponse, UpdateFeaturesResponse,
 };
 use crate::wire::{ErrorCode, Request, Response};
 
@@ -23,6 +26,15 @@ pub(crate) fn not_controller(version: i16, request: &Request) -> Option<Response
         Request::AlterPartition(_) => AlterPartitionResponse::default().with_error_code(code).into(),
         Request::AllocateProducerIds(_) => {
             AllocateProducerIdsResponse::default().with_error_code(code).into()
+        }
+        Request::UnregisterBroker(_) => UnregisterBrokerResponse::default().with_error_code(code).into(),
+        Request::CreatePartitions(r) => {
+            let refuse = |asked: &CreatePartitionsTopic| {
+                let result = CreatePartitionsTopicResult::default().with_name(asked.name.clone());
+                result.with_error_code(code).with_error_message(None)
+            };
+            let results = r.topics.iter().map(refuse).collect();
+            CreatePartitionsResponse::default().with_results(results).into()
         }
         Request::IncrementalAlterConfigs(r) => {
             let refuse = |asked: &AlterConfigsResource| {

@@ -11,7 +11,7 @@ use super::preferred::balance_leaders;
 use super::producer_ids::allocate_producer_ids;
 use super::sessions::Sessions;
 use super::unclean::elect_unclean_leaders;
-use super::{Decision, View, configs, features, reassignment, topics};
+use super::{Decision, View, configs, features, partitions, reassignment, topics, unregister};
 use crate::config::{BrokerConfig, NodeConfig};
 use crate::defects::{Defect, DefectSet};
 use crate::ids::{LeaderEpoch, Offset};
@@ -197,6 +197,11 @@ impl Term {
                 topics::create_topics(&self.current, &self.settings, &mut self.rng, r)
             }
             Request::DeleteTopics(r) => topics::delete_topics(&self.current, to.api_version, r),
+            Request::CreatePartitions(r) => {
+                let view = View { image: &self.current, settings: &self.settings, defects: &self.defects };
+                partitions::create_partitions(view, &mut self.rng, r)
+            }
+            Request::UnregisterBroker(r) => unregister::unregister_broker(self.view(), r),
             Request::IncrementalAlterConfigs(r) => configs::alter_configs(self.view(), r),
             Request::UpdateFeatures(r) => features::update_features(&self.current, to.api_version, r),
             Request::AlterPartitionReassignments(r) => reassignment::alter_reassignments(self.view(), r),

@@ -24,7 +24,7 @@ use crate::wire::messages::{
 use crate::wire::{ErrorCode, NO_ERROR, StrBytes};
 
 /// The most partitions that one request may create (`ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`).
-const MAX_PARTITIONS_PER_REQUEST: i32 = 10_000;
+pub(super) const MAX_PARTITIONS_PER_REQUEST: i32 = 10_000;
 /// `ConfigSource.DYNAMIC_TOPIC_CONFIG` on the wire.
 const DYNAMIC_TOPIC_CONFIG: i8 = 1;
 /// The version from which on topics are deleted by name or id (KIP-516).
@@ -156,33 +156,40 @@ fn draw_topic_id(image: &MetadataImage, rng: &mut impl Rng) -> TopicId {
     }
 }
 
+/// A partition's first state: the ISR is every replica that is active, the leader is the first of them.
+pub(super) fn first_state(
+    image: &MetadataImage,
+    topic_id: TopicId,
+    partition: i32,
+    replicas: &[NodeId],
+) -> PartitionRecord {
+    let isr: Vec<NodeId> = replicas.iter().copied().filter(|n| image.is_active(*n)).collect();
+    PartitionRecord {
+        partition,
+        topic_id,
+        replicas: replicas.to_vec(),
+        leader: isr.first().copied(),
+        isr,
+        leader_epoch: 0,
+        partition_epoch: 0,
+        leader_recovery_state: LeaderRecoveryState::Recovered,
+        adding: Vec::new(),
+        removing: Vec::new(),
+        elr: Vec::new(),
+        last_known_elr: Vec::new(),
+    }
+}
+
 impl NewTopic {
-    /// The topic, then its configs, then its partitions, as Kafka orders them. The first ISR is every replica that is
-    /// active; the leader is the first of them.
+    /// The topic, then its configs, then its partitions, as Kafka orders them.
     fn records(&self, image: &MetadataImage) -> Vec<MetadataRecord> {
         let mut records = vec![TopicRecord { name: self.name.clone(), topic_id: self.id }.into()];
         let config = |(name, value): (&String, &String)| {
             MetadataRecord::from(ConfigRecord::topic(&self.name, name, Some(value)))
         };
         records.extend(self.configs.iter().map(config));
-        for (number, replicas) in (0..).zip(&self.replicas) {
-            let isr: Vec<NodeId> = replicas.iter().copied().filter(|n| image.is_active(*n)).collect();
-            let record = PartitionRecord {
-                partition: number,
-                topic_id: self.id,
-                replicas: replicas.clone(),
-                leader: isr.first().copied(),
-                isr,
-                leader_epoch: 0,
-                partition_epoch: 0,
-                leader_recovery_state: LeaderRecoveryState::Recovered,
-                adding: Vec::new(),
-                removing: Vec::new(),
-                elr: Vec::new(),
-                last_known_elr: Vec::new(),
-            };
-            records.push(record.into());
-        }
+        let partitions = (0..).zip(&self.replicas);
+        records.extend(partitions.map(|(number, list)| first_state(image, self.id, number, list).into()));
         records
     }
 

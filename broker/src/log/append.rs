@@ -229,7 +229,7 @@ impl PartitionLog {
     }
 
     /// Begins a new segment at the log end (LOG-3), after a cut in a new generation.
-    fn roll(&mut self, disk: &mut dyn Disk) -> Result<(), DiskError> {
+    pub(super) fn roll(&mut self, disk: &mut dyn Disk) -> Result<(), DiskError> {
         let is_empty = self.active().size == 0;
         let before = if is_empty { self.segments.iter().rev().nth(1) } else { self.segments.last() };
         let name = SegmentName {

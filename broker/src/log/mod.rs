@@ -13,6 +13,7 @@
 //! | [`PartitionLog`] (`partition_log.rs`) | what a log holds: offsets, epochs, high watermark |
 //! | `loader.rs` | opening a log: recovery after a crash (LOG-4) |
 //! | `append.rs`, `read.rs`, `truncate.rs`, `flush.rs` | the verbs of [`PartitionLog`] |
+//! | `retention.rs` | which old segments may go (RET-1) |
 //! | `start.rs` | moving a log's start up, and removing what lies below |
 //! | `segment.rs` | one segment file and its index in memory |
 //! | [`LeaderEpochCache`] (`leader_epochs.rs`) | which epoch began where (LOG-2) |
@@ -22,7 +23,7 @@
 //! | [`AppendError`], [`LogError`] (`error.rs`) | what can go wrong |
 //! | [`MemoryDisk`] (`memory_disk.rs`) | a disk for tests and models that can lose power |
 //!
-//! Deliberately absent: compression (batches pass through unopened), retention, compaction, transactions.
+//! Deliberately absent: compression (batches pass through unopened), compaction, transactions.
 
 mod append;
 mod batch;
@@ -40,6 +41,7 @@ mod partition_metadata;
 mod producers;
 mod read;
 mod record;
+mod retention;
 mod segment;
 mod start;
 mod truncate;

@@ -3,6 +3,7 @@
 use super::error::LogError;
 use super::flush::SyncState;
 use super::leader_epochs::{EpochEnd, LeaderEpochCache};
+use super::partition_metadata::{metadata_path, metadata_text};
 use super::producers::ProducerStates;
 use super::segment::Segment;
 use super::start::{StartState, start_path};
@@ -249,6 +250,27 @@ impl PartitionLog {
         });
         let (log, log_end, states) = (self.id.clone(), self.log_end_offset(), states.collect());
         out.fact(Observation::ProducerStates { log, log_end, states });
+    }
+
+    /// The same bytes under the name of another incarnation of the topic: only the R22 defect does that. Errors: the disk's.
+    pub fn taken_for(
+        mut self,
+        topic_id: TopicId,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) -> Result<PartitionLog, LogError> {
+        let token = disk.replace(&metadata_path(&self.dir), metadata_text(topic_id))?;
+        self.sync.note_metadata(token);
+        out.fact(Observation::LogDeleted { log: self.id.clone() });
+        self.id.topic_id = topic_id;
+        out.fact(Observation::LogOpened {
+            log: self.id.clone(),
+            log_start: self.log_start_offset(),
+            log_end: self.log_end_offset(),
+            high_watermark: self.high_watermark,
+            batches: self.batch_facts().collect(),
+        });
+        Ok(self)
     }
 
     /// Removes the log and everything that belongs to it. Errors: the disk's; the log is unusable either way.

@@ -101,6 +101,17 @@ impl PartitionLog {
         if to > self.high_watermark {
             return Err(LogError::OutOfRange { offset: to, start: from, end: self.high_watermark });
         }
+        self.move_log_start(to, disk, out)
+    }
+
+    /// Moves the log's start up to `to`, which lies in the log. Errors: the disk's; the start then stays where it was.
+    pub(super) fn move_log_start(
+        &mut self,
+        to: Offset,
+        disk: &mut dyn Disk,
+        out: &mut Outbox,
+    ) -> Result<(), LogError> {
+        let from = self.log_start_offset();
         let first = &self.segments[self.segment_holding(to)].name;
         let recorded =
             RecordedStart { offset: to, generation: first.generation, base_offset: first.base_offset };

@@ -32,6 +32,9 @@ pub(super) fn is_offered(listener: Listener, api_key: ApiKey) -> bool {
                 | CreateTopics
                 | DeleteTopics
                 | AlterPartitionReassignments
+                | DeleteRecords
+                | CreatePartitions
+                | UnregisterBroker
                 | IncrementalAlterConfigs
                 | DescribeConfigs
                 | UpdateFeatures
@@ -55,6 +58,8 @@ pub(super) fn is_offered(listener: Listener, api_key: ApiKey) -> bool {
                 | CreateTopics
                 | DeleteTopics
                 | AlterPartitionReassignments
+                | CreatePartitions
+                | UnregisterBroker
                 | IncrementalAlterConfigs
                 | UpdateFeatures
                 | ListPartitionReassignments
@@ -150,6 +155,9 @@ impl Node {
                     api::describe_cluster(&request, &self.config, &broker.image, broker.controller),
                 );
             }
+            Request::DeleteRecords(request) => {
+                broker.replica.delete_records(to, *request, &broker.image, now, disk, out);
+            }
             Request::DescribeConfigs(request) => {
                 out.reply(to, describe_configs(&request, &self.config, &broker.image));
             }
@@ -161,6 +169,8 @@ impl Node {
             | Request::DeleteTopics(_)
             | Request::ElectLeaders(_)
             | Request::AlterPartitionReassignments(_)
+            | Request::CreatePartitions(_)
+            | Request::UnregisterBroker(_)
             | Request::IncrementalAlterConfigs(_)
             | Request::UpdateFeatures(_)
             | Request::ListPartitionReassignments(_) => {

@@ -1,6 +1,7 @@
 //! Metadata changes carried out on the partitions of this broker (REP-1, REP-2).
 
 use crate::config::BrokerConfig;
+use crate::defects::Defect;
 use crate::ids::{LeaderEpoch, LogId, NO_EPOCH, NodeId, TopicPartition};
 use crate::io::Disk;
 use crate::log::{LogError, PartitionLog, RecoveryHints};
@@ -41,6 +42,10 @@ impl ReplicaManager {
             for key in &delta.changed_partitions {
                 self.reconcile(*key, image, now, disk, out);
             }
+            if !delta.changed_brokers.is_empty() {
+                // A replica whose broker is gone is not waited for.
+                self.events.extend(self.deletes.keys().into_iter().map(|key| (key, Event::LogStart)));
+            }
             if delta.changed_cluster {
                 self.reconfigure_all(image, now, out);
             }
@@ -71,6 +76,9 @@ impl ReplicaManager {
             return;
         }
         self.is_caught_up = true;
+        if self.rules.defects.has(Defect::OldLogForNewTopic) {
+            self.mistake_namesakes(image, disk, out);
+        }
         self.config = self.effective_config(image);
         let is_mine = |registration: &PartitionRegistration| registration.replicas.contains(&self.rules.me);
         let strays: Vec<_> = self
@@ -84,6 +92,24 @@ impl ReplicaManager {
         }
         for (topic, number, _) in image.partitions() {
             self.reconcile((topic.id, number), image, now, disk, out);
+        }
+    }
+
+    /// R22 (KAFKA-14616): a log is taken for that of the topic that has its name now, whatever incarnation it belongs to.
+    fn mistake_namesakes(&mut self, image: &MetadataImage, disk: &mut dyn Disk, out: &mut Outbox) {
+        for (key, log) in std::mem::take(&mut self.found) {
+            let namesake = image.topic_id(&log.id().partition.topic).filter(|id| *id != key.0);
+            let namesake = namesake.filter(|id| image.partition(id, key.1).is_some());
+            let adopted = match namesake {
+                Some(id) => log.taken_for(id, disk, out).map(|log| ((id, key.1), log)),
+                None => Ok((key, log)),
+            };
+            match adopted {
+                Ok((key, log)) => {
+                    self.found.insert(key, log);
+                }
+                Err(error) => out.halt(format!("failed to rename a log: {error}")),
+            }
         }
     }
 

@@ -223,7 +223,7 @@ impl ReplicaManager {
                             !read.is_diverging || self.rules.defects.has(Defect::FetchStateOnDivergence);
                         if let (Some((now, out)), Ok(id), true) = (&mut progress, id, counts) {
                             let key = (*id, asked.partition);
-                            self.note_progress(key, job.reader, asked.fetch_offset, &read, image, *now, out);
+                            self.note_progress(key, job.reader, asked, &read, image, *now, out);
                         }
                         read.data
                     }
@@ -299,7 +299,7 @@ impl ReplicaManager {
         &mut self,
         key: PartitionKey,
         reader: Reader,
-        offset: Offset,
+        asked: &FetchPartition,
         read: &Read,
         image: &MetadataImage,
         now: Instant,
@@ -307,7 +307,10 @@ impl ReplicaManager {
     ) {
         let Reader::Follower { id, broker_epoch } = reader else { return };
         let Some(partition) = self.partitions.get_mut(&key) else { return };
-        let end = read.leader_end;
+        let (offset, end) = (asked.fetch_offset, read.leader_end);
+        if partition.follower_begins_at(id, asked.log_start_offset) && !self.deletes.is_empty() {
+            self.events.push((key, Event::LogStart));
+        }
         let proposal =
             partition.follower_fetched(id, broker_epoch, offset, end, image, &self.rules, now, out);
         if let Some(proposal) = proposal {

@@ -11,6 +11,7 @@ use crate::metadata::MetadataImage;
 use crate::replica::PartitionKey;
 use crate::replica::alter_partition::AlterPartitions;
 use crate::replica::checkpoints::{Checkpoint, HIGH_WATERMARKS, Left, RECOVERY_POINTS, write_marker};
+use crate::replica::delete_records::DelayedDeletes;
 use crate::replica::follower::Fetcher;
 use crate::replica::partition::{Partition, Rules, Settled};
 use crate::replica::purgatory::{Purgatory, Watch};
@@ -26,6 +27,8 @@ pub(super) enum Event {
     Appended,
     /// The high watermark moved.
     HighWatermark,
+    /// The log of a replica begins higher.
+    LogStart,
     /// The role or the epoch changed, or the partition is gone.
     Changed,
 }
@@ -43,6 +46,8 @@ pub(super) enum Timer {
     HighWatermarkCheckpoint,
     /// Flush, then write the durable ends down.
     RecoveryPointCheckpoint,
+    /// Let go what is too old.
+    Retention,
     /// The broker learned its epoch: see whether the metadata is recent enough to act upon.
     CatchUp,
 }
@@ -69,6 +74,7 @@ pub struct ReplicaManager {
     pub(super) fetch_calls: u64,
     pub(super) alter: AlterPartitions,
     pub(super) purgatory: Purgatory,
+    pub(super) deletes: DelayedDeletes,
     pub(super) events: Vec<(PartitionKey, Event)>,
     pub(super) timers: TimerQueue<Timer>,
     high_watermarks: Checkpoint,
@@ -102,6 +108,7 @@ impl ReplicaManager {
         timers
             .schedule(Timer::HighWatermarkCheckpoint, now + config.broker.high_watermark_checkpoint_interval);
         timers.schedule(Timer::RecoveryPointCheckpoint, now + config.broker.flush_offset_checkpoint_interval);
+        timers.schedule(Timer::Retention, now + config.broker.retention_check_interval);
         Ok(ReplicaManager {
             rules: Rules {
                 me: config.node_id,
@@ -121,6 +128,7 @@ impl ReplicaManager {
             fetch_calls: 0,
             alter: AlterPartitions::new(&config.defects),
             purgatory: Purgatory::default(),
+            deletes: DelayedDeletes::default(),
             events: Vec::new(),
             timers,
             high_watermarks: Checkpoint::new(HIGH_WATERMARKS),
@@ -165,11 +173,13 @@ impl ReplicaManager {
     /// Drops what waits for a connection that ended.
     pub fn connection_closed(&mut self, connection: ConnectionId) {
         self.purgatory.forget(connection);
+        self.deletes.forget(connection);
     }
 
     /// When to call [`ReplicaManager::handle_timer`] next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        earliest(self.timers.next_deadline(), self.purgatory.next_deadline())
+        let waiting = earliest(self.purgatory.next_deadline(), self.deletes.next_deadline());
+        earliest(self.timers.next_deadline(), waiting)
     }
 
     /// Does what is due.
@@ -196,12 +206,17 @@ impl ReplicaManager {
                     self.flush_all(disk, out);
                     self.timers.schedule(timer, now + self.config.flush_offset_checkpoint_interval);
                 }
+                Timer::Retention => {
+                    self.apply_retention(now, disk, out);
+                    self.timers.schedule(timer, now + self.config.retention_check_interval);
+                }
                 Timer::CatchUp => {
                     self.catch_up(image, now, disk, out);
                     self.send_fetches(now, out);
                 }
             }
         }
+        self.deletes.expire(now, out);
         for id in self.purgatory.expire(now, out) {
             self.answer_waiting_fetch(id, image, disk, out);
         }
@@ -283,7 +298,12 @@ impl ReplicaManager {
                     self.purgatory.replicated(&key, reached.unwrap_or(0), error, out);
                     Some(Watch::HighWatermark)
                 }
+                Event::LogStart => {
+                    self.settle_deletes(&key, image, out);
+                    continue;
+                }
                 Event::Changed => {
+                    self.settle_deletes(&key, image, out);
                     if !self.partitions.get(&key).is_some_and(Partition::is_leader) {
                         self.purgatory.fail_produces(&key, ErrorCode::NotLeaderOrFollower, out);
                     }
@@ -330,6 +350,9 @@ impl ReplicaManager {
             let was_awaited = log.awaits_flush();
             was_mine = log.on_synced(token, result, out);
             waited = (was_mine && was_awaited).then_some(*key);
+            if was_mine && let Err(error) = log.remove_dead_segments(disk) {
+                out.halt(format!("failed to remove old segments of {}: {error}", log.id()));
+            }
             let target = self.flushing.get(key).map(|end| (*end).min(log.log_end_offset()));
             // A clean shutdown also waits for what moves no recovery point: truncations, directory entries.
             let is_done = |log: &mut PartitionLog, disk: &mut dyn Disk| {

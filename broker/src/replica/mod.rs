@@ -27,7 +27,7 @@
 //! | [`Partition`] (`partition.rs`) | leader or follower, epochs, ISR changes, the high watermark |
 //! | [`Isr`] (`isr.rs`), [`Remote`] (`remote.rs`) | who is in sync, and how far each follower is |
 //! | `alter_partition.rs` | proposals on their way to the controller |
-//! | `produce.rs`, `fetch.rs`, `offsets.rs` | the requests |
+//! | `produce.rs`, `fetch.rs`, `offsets.rs`, `delete_records.rs` | the requests |
 //! | [`follower`], `fetching.rs` | the follower's side: one fetch at a time per leader |
 //! | `purgatory.rs` | requests that wait |
 //! | `checkpoints.rs` | what survives a restart |
@@ -41,6 +41,7 @@
 mod alter_partition;
 mod apply;
 mod checkpoints;
+mod delete_records;
 mod fetch;
 mod fetching;
 pub mod follower;

@@ -290,6 +290,13 @@ impl Partition {
         self.replicas.clone_from(&registration.replicas);
     }
 
+    /// A follower's log begins at `start` (KIP-107); false if that is no news.
+    pub fn follower_begins_at(&mut self, follower: NodeId, start: Offset) -> bool {
+        let Role::Leader(leadership) = &mut self.role else { return false };
+        let remote = leadership.remotes.iter_mut().find(|remote| remote.id == follower);
+        remote.is_some_and(|remote| remote.log_start.replace(start) != Some(start))
+    }
+
     /// A follower fetched at `offset` when this log ended at `leader_end` (REP-5, REP-8). Returns the ISR to ask for.
     /// Call [`Partition::advance_high_watermark`] afterwards.
     #[expect(clippy::too_many_arguments, reason = "one accepted fetch has this many sides")]

@@ -12,6 +12,8 @@ pub struct Remote {
     pub id: NodeId,
     /// The offset of its last accepted fetch: it has everything below.
     pub log_end: Option<Offset>,
+    /// Where its log began at its last accepted fetch (KIP-107).
+    pub log_start: Option<Offset>,
     /// When it fetched last, and the leader's log end then.
     last_fetch: Option<(Instant, Offset)>,
     /// When it had everything that the leader had.
@@ -29,6 +31,7 @@ impl Remote {
         Remote {
             id,
             log_end: None,
+            log_start: None,
             last_fetch: None,
             last_caught_up: None,
             broker_epoch: None,

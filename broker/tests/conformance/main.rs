@@ -17,5 +17,6 @@ mod idempotence;
 #[path = "../cluster/net.rs"]
 #[expect(dead_code, reason = "the toy network is shared; this suite shuts nobody down politely")]
 mod net;
+mod records_deleted;
 mod samples;
 mod versions;

@@ -151,6 +151,9 @@ pub fn offered(listener: Listener) -> Vec<ApiKey> {
             CreateTopics,
             DeleteTopics,
             AlterPartitionReassignments,
+            DeleteRecords,
+            CreatePartitions,
+            UnregisterBroker,
             IncrementalAlterConfigs,
             DescribeConfigs,
             UpdateFeatures,
@@ -174,6 +177,8 @@ pub fn offered(listener: Listener) -> Vec<ApiKey> {
             CreateTopics,
             DeleteTopics,
             AlterPartitionReassignments,
+            CreatePartitions,
+            UnregisterBroker,
             IncrementalAlterConfigs,
             UpdateFeatures,
             ListPartitionReassignments,
@@ -211,6 +216,9 @@ pub fn sample(bench: &Bench, listener: Listener, api_key: ApiKey, version: i16) 
             create_topics(&format!("{}-{}", listener.port(), version), if version >= 4 { -1 } else { 1 })
         }
         ApiKey::DeleteTopics => delete_topics("nowhere", version),
+        ApiKey::DeleteRecords => delete_records(TOPIC, 0),
+        ApiKey::CreatePartitions => create_partitions(TOPIC, 1),
+        ApiKey::UnregisterBroker => UnregisterBrokerRequest::default().with_broker_id(BrokerId(77)).into(),
         ApiKey::IncrementalAlterConfigs => alter_config(TOPIC, "retention.ms", "1000000"),
         ApiKey::DescribeConfigs => describe_configs(TOPIC_RESOURCE, TOPIC),
         ApiKey::UpdateFeatures => update_features("group.version", 1, version),
@@ -337,6 +345,24 @@ pub fn delete_topics(name: &str, version: i16) -> Request {
     }
     let topic = delete_topics_request::DeleteTopicState::default().with_name(Some(topic_name(name)));
     request.with_topics(vec![topic]).into()
+}
+
+/// Lets go what lies below an offset of partition 0.
+pub fn delete_records(topic: &str, before: i64) -> Request {
+    let partition = delete_records_request::DeleteRecordsPartition::default().with_offset(before);
+    let topic = delete_records_request::DeleteRecordsTopic::default()
+        .with_name(topic_name(topic))
+        .with_partitions(vec![partition]);
+    DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(5_000).into()
+}
+
+/// As many partitions as this, placed by the controller.
+pub fn create_partitions(topic: &str, count: i32) -> Request {
+    let topic = create_partitions_request::CreatePartitionsTopic::default()
+        .with_name(topic_name(topic))
+        .with_count(count)
+        .with_assignments(None);
+    CreatePartitionsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000).into()
 }
 
 /// `ConfigResource.Type` on the wire.

@@ -34,6 +34,9 @@ fn error_of(response: &Response) -> i16 {
         Response::BrokerHeartbeat(r) => r.error_code,
         Response::AllocateProducerIds(r) => r.error_code,
         Response::AlterPartitionReassignments(r) => r.responses[0].partitions[0].error_code,
+        Response::DeleteRecords(r) => r.topics[0].partitions[0].error_code,
+        Response::CreatePartitions(r) => r.results[0].error_code,
+        Response::UnregisterBroker(r) => r.error_code,
         Response::IncrementalAlterConfigs(r) => r.responses[0].error_code,
         Response::DescribeConfigs(r) => r.results[0].error_code,
         Response::UpdateFeatures(r) => r.error_code,
@@ -49,6 +52,8 @@ fn expected(listener: Listener, api_key: ApiKey, version: i16) -> Option<ErrorCo
         // The quorum wants epochs of both kinds; before version 12 there is no field for them, as in Kafka.
         ApiKey::Fetch if listener == Listener::Controller && version < 12 => Some(ErrorCode::InvalidRequest),
         ApiKey::Fetch if listener == Listener::Controller => Some(ErrorCode::FencedLeaderEpoch),
+        ApiKey::CreatePartitions => Some(ErrorCode::InvalidPartitions),
+        ApiKey::UnregisterBroker => Some(ErrorCode::BrokerIdNotRegistered),
         ApiKey::AlterPartitionReassignments => Some(ErrorCode::NoReassignmentInProgress),
         ApiKey::DeleteTopics => Some(ErrorCode::UnknownTopicOrPartition),
         ApiKey::ElectLeaders => Some(ErrorCode::UnknownTopicOrPartition),

@@ -59,6 +59,11 @@ pub fn copy(
         }
     }
     log.set_high_watermark(answer.high_watermark, None, out);
+    // RET-2: what the leader let go is let go here, too. Its start is never above its high watermark.
+    let start = answer.log_start_offset.min(log.high_watermark());
+    if let Err(error) = log.advance_log_start(start, disk, out) {
+        return Copied::Failed(error.to_string());
+    }
     Copied::Progress { has_records }
 }
 
