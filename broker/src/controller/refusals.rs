@@ -10,8 +10,8 @@ use crate::wire::messages::incremental_alter_configs_response::AlterConfigsResou
 use crate::wire::messages::{
     AllocateProducerIdsResponse, AlterPartitionReassignmentsResponse, AlterPartitionResponse,
     BrokerHeartbeatResponse, BrokerRegistrationResponse, CreatePartitionsResponse, CreateTopicsResponse,
-    DeleteTopicsResponse, IncrementalAlterConfigsResponse, ListPartitionReassignmentsResponse,
-    UnregisterBrokerResponse, UpdateFeaturesResponse,
+    DeleteTopicsResponse, DescribeQuorumResponse, IncrementalAlterConfigsResponse,
+    ListPartitionReassignmentsResponse, UnregisterBrokerResponse, UpdateFeaturesResponse,
 };
 use crate::wire::{ErrorCode, Request, Response};
 
@@ -53,6 +53,9 @@ pub(crate) fn not_controller(version: i16, request: &Request) -> Option<Response
         }
         Request::ListPartitionReassignments(_) => {
             ListPartitionReassignmentsResponse::default().with_error_code(code).into()
+        }
+        Request::DescribeQuorum(_) => {
+            DescribeQuorumResponse::default().with_error_code(code).with_error_message(None).into()
         }
         Request::ElectLeaders(r) => refuse_all(version, r, ErrorCode::NotController).into(),
         Request::CreateTopics(r) => {

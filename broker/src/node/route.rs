@@ -43,12 +43,14 @@ pub(super) fn is_offered(listener: Listener, api_key: ApiKey) -> bool {
                 | OffsetForLeaderEpoch
                 | ElectLeaders
                 | DescribeCluster
+                | DescribeQuorum
         ),
         Listener::Replication => matches!(api_key, Fetch | ListOffsets | OffsetForLeaderEpoch | ApiVersions),
         Listener::Controller => matches!(
             api_key,
             Vote | BeginQuorumEpoch
                 | EndQuorumEpoch
+                | DescribeQuorum
                 | FetchSnapshot
                 | Fetch
                 | AlterPartition
@@ -107,6 +109,9 @@ impl Node {
             | Request::FetchSnapshot(_)
             | Request::Fetch(_) => {
                 self.raft.handle_request(to, request, now, disk, out);
+            }
+            Request::DescribeQuorum(request) => {
+                out.reply(to, self.raft.describe_quorum(&request, &self.config.voters, now));
             }
             _ => match &mut self.controller {
                 Some(controller) => {
@@ -167,6 +172,7 @@ impl Node {
             }
             Request::CreateTopics(_)
             | Request::DeleteTopics(_)
+            | Request::DescribeQuorum(_)
             | Request::ElectLeaders(_)
             | Request::AlterPartitionReassignments(_)
             | Request::CreatePartitions(_)

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use super::control_records::leader_change;
+use super::describe::ReplicaProgress;
 use super::leader_fetch::Parked;
 use super::machine::{Raft, majority};
 use super::messages::{AnswerHead, begin_request, read_begin_response};
@@ -44,6 +45,8 @@ pub struct Leader {
     pub is_announced: bool,
     /// `None` until the LeaderChange record is committed: a new leader forgets what it knew as a follower and exposes none.
     pub high_watermark: Option<Offset>,
+    /// How far each replica is that fetched in this epoch.
+    pub progress: ReplicaProgress,
     /// Fetches that wait for something new.
     pub parked: Vec<Parked>,
     /// What each replica was told last about the high watermark.
@@ -83,6 +86,7 @@ impl Leader {
             has_started: false,
             is_announced: false,
             high_watermark: None,
+            progress: ReplicaProgress::default(),
             parked: Vec::new(),
             told_high_watermarks: BTreeMap::new(),
             begin: PeerCalls::to_all(others(), now),

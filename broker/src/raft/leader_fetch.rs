@@ -5,7 +5,7 @@ use super::fetch_messages::{FetchAnswer, ReplicaFetch, fetch_response, read_fetc
 use super::machine::Raft;
 use super::metadata_log::Position;
 use super::roles::Role;
-use crate::ids::{LeaderEpoch, NodeId, Offset};
+use crate::ids::{LeaderEpoch, NodeId, Offset, Uuid};
 use crate::io::Disk;
 use crate::rpc::ReplyTo;
 use crate::time::Instant;
@@ -59,6 +59,8 @@ impl Raft {
         }
         if let Role::Leader(leader) = &mut self.role {
             leader.record_fetch(fetch.replica, fetch.offset);
+            let directory_id = directory_of(request);
+            leader.progress.fetched(fetch.replica, directory_id, fetch.offset, self.log.end(), now);
         }
         self.advance_high_watermark(disk)?;
         let deadline = now + fetch.max_wait;
@@ -144,6 +146,12 @@ impl Raft {
             self.held.reply(parked.to, fetch_response(answer, self.leadership(), None));
         }
     }
+}
+
+/// Which disk the replica says it has (KIP-853); nil if it does not say.
+fn directory_of(request: &FetchRequest) -> Uuid {
+    let partition = request.topics.first().and_then(|topic| topic.partitions.first());
+    partition.map_or(Uuid::nil(), |partition| partition.replica_directory_id)
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@
 //! | `control_records.rs` | the records that the quorum writes for itself |
 //! | `voters.rs` | who votes |
 //! | `peer_calls.rs` | one question to every voter until all answered |
+//! | `describe.rs` | answers DescribeQuorum |
 //! | `timing.rs` | time-outs and the dice |
 //! | `messages.rs`, `fetch_messages.rs` | messages, built and read |
 //!
@@ -50,6 +51,7 @@
 
 mod candidate;
 mod control_records;
+mod describe;
 mod election;
 mod fetch_messages;
 mod follower;

@@ -120,6 +120,7 @@ apis! {
     BeginQuorumEpoch: BeginQuorumEpochRequest => BeginQuorumEpochResponse,
     EndQuorumEpoch: EndQuorumEpochRequest => EndQuorumEpochResponse,
     ElectLeaders: ElectLeadersRequest => ElectLeadersResponse,
+    DescribeQuorum: DescribeQuorumRequest => DescribeQuorumResponse,
     FetchSnapshot: FetchSnapshotRequest => FetchSnapshotResponse,
     AlterPartition: AlterPartitionRequest => AlterPartitionResponse,
     DescribeCluster: DescribeClusterRequest => DescribeClusterResponse,

@@ -162,12 +162,14 @@ pub fn offered(listener: Listener) -> Vec<ApiKey> {
             OffsetForLeaderEpoch,
             ElectLeaders,
             DescribeCluster,
+            DescribeQuorum,
         ],
         Listener::Replication => vec![Fetch, ListOffsets, OffsetForLeaderEpoch, ApiVersions],
         Listener::Controller => vec![
             Vote,
             BeginQuorumEpoch,
             EndQuorumEpoch,
+            DescribeQuorum,
             FetchSnapshot,
             Fetch,
             AlterPartition,
@@ -247,8 +249,16 @@ pub fn sample(bench: &Bench, listener: Listener, api_key: ApiKey, version: i16) 
         ApiKey::BeginQuorumEpoch => begin_quorum_epoch(),
         ApiKey::EndQuorumEpoch => end_quorum_epoch(),
         ApiKey::FetchSnapshot => fetch_snapshot(),
+        ApiKey::DescribeQuorum => describe_quorum(),
         other => panic!("no sample of {other:?}"),
     }
+}
+
+fn describe_quorum() -> Request {
+    let topic = describe_quorum_request::TopicData::default()
+        .with_topic_name(topic_name(METADATA_TOPIC))
+        .with_partitions(vec![describe_quorum_request::PartitionData::default()]);
+    DescribeQuorumRequest::default().with_topics(vec![topic]).into()
 }
 
 fn fetch_snapshot() -> Request {

@@ -27,6 +27,7 @@ fn error_of(response: &Response) -> i16 {
         Response::Vote(r) => r.topics[0].partitions[0].error_code,
         Response::BeginQuorumEpoch(r) => r.topics[0].partitions[0].error_code,
         Response::EndQuorumEpoch(r) => r.topics[0].partitions[0].error_code,
+        Response::DescribeQuorum(r) => r.error_code,
         Response::FetchSnapshot(r) => r.topics[0].partitions[0].error_code,
         Response::ElectLeaders(r) => r.replica_election_results[0].partition_result[0].error_code,
         Response::AlterPartition(r) => r.error_code,

@@ -1,6 +1,6 @@
 //! What must hold after every step, read from facts and events alone (semantics: Q-1..Q-10, D-1, D-2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker::ids::{LeaderEpoch, NodeId, Offset};
 use broker::metadata::{CommittedBatch, MetadataSnapshot};
@@ -28,6 +28,10 @@ struct Seen {
     persisted_epoch: LeaderEpoch,
     handed_up_to: Offset,
     announced: Option<LeaderEpoch>,
+    /// Role and epoch in this boot.
+    role: Option<(QuorumRole, LeaderEpoch)>,
+    /// Who consented to the node's candidacy, and in which epoch, since it asked.
+    consents: BTreeSet<(NodeId, LeaderEpoch)>,
     /// The state machine: a hash of all values handed up, and the epoch of the last batch.
     state: (u64, LeaderEpoch),
 }
@@ -81,7 +85,7 @@ impl Checks {
 
     pub fn rebooted(&mut self, node: NodeId) {
         let seen = self.nodes.entry(node).or_default();
-        (seen.high_watermark, seen.handed_up_to, seen.announced) = (0, 0, None);
+        (seen.high_watermark, seen.handed_up_to, seen.announced, seen.role) = (0, 0, None, None);
         seen.state = (0, 0);
     }
 
@@ -181,7 +185,13 @@ impl Checks {
                     "Q-2: a vote left before it was durable"
                 );
             }
+            Observation::PreVoteGranted { epoch, candidate } => {
+                let role = self.nodes[&node].role.map(|(role, _)| role);
+                assert_ne!(role, Some(QuorumRole::Leader), "Q-18: leader {node} would vote for {candidate}");
+                self.nodes.entry(*candidate).or_default().consents.insert((node, *epoch));
+            }
             Observation::QuorumRoleChanged { epoch, role, .. } => {
+                self.asks_first(node, *epoch, *role);
                 assert_eq!(
                     self.nodes[&node].persisted_epoch, *epoch,
                     "Q-3: a role before its epoch is durable"
@@ -201,6 +211,22 @@ impl Checks {
                         "Q-6: leader {node} of epoch {epoch} lacks committed records"
                     );
                 }
+            }
+            _ => {}
+        }
+    }
+
+    /// nobody raises the epoch to be elected unless a majority would elect it. A candidacy that goes on after a boot is
+    /// not a new one.
+    fn asks_first(&mut self, node: NodeId, epoch: LeaderEpoch, role: QuorumRole) {
+        let majority = self.voters.len() / 2 + 1;
+        let seen = self.nodes.entry(node).or_default();
+        let before = seen.role.replace((role, epoch));
+        match (role, before) {
+            (QuorumRole::Prospective, _) => seen.consents.clear(),
+            (QuorumRole::Candidate, Some((_, asked_in))) => {
+                let yes = seen.consents.iter().filter(|(_, epoch)| *epoch == asked_in).count() + 1;
+                assert!(yes >= majority, "Q-18: {node} raises the epoch to {epoch} with {yes} consents");
             }
             _ => {}
         }

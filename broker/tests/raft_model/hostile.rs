@@ -61,6 +61,7 @@ fn request(w: &Words) -> Request {
                     .with_replica_id(b)
                     .with_last_offset(w.c)
                     .with_last_offset_epoch(w.d as i32)
+                    .with_pre_vote(w.kind & 8 != 0)
             ))
             .into(),
         1 => BeginQuorumEpochRequest::default()

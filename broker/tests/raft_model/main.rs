@@ -1,11 +1,13 @@
 //! The metadata quorum against a hostile world: any delivery order, loss, time-outs of calls that were carried out, crashes
 //! and power failures at any point. After every step the invariants of `checks.rs` hold; once the world is healthy, a leader
-//! exists within a bounded time and an append is committed everywhere.
+//! exists within a bounded time and an append is committed everywhere. `switches.rs` plants the historic bugs of the quorum.
 
 mod checks;
 mod hostile;
+mod switches;
 mod world;
 
+use broker::defects::Defect;
 use broker::ids::NodeId;
 use broker::time::Duration;
 use proptest::prelude::*;
@@ -26,6 +28,9 @@ enum Step {
     Boot(usize),
     Resign(usize),
     Snapshot(usize),
+    Cut(usize, usize),
+    Isolate(usize),
+    Mend,
     Calm(u64),
 }
 
@@ -43,7 +48,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (n.clone(), any::<u64>()).prop_map(|(node, dice)| Step::PowerLoss(node, dice)),
         6 => n.clone().prop_map(Step::Boot),
         1 => n.clone().prop_map(Step::Resign),
-        3 => n.prop_map(Step::Snapshot),
+        3 => n.clone().prop_map(Step::Snapshot),
+        1 => (n.clone(), n.clone()).prop_map(|(from, to)| Step::Cut(from, to)),
+        1 => n.prop_map(Step::Isolate),
+        2 => Just(Step::Mend),
         3 => (1u64..3000).prop_map(Step::Calm),
     ]
 }
@@ -77,12 +85,16 @@ fn take(world: &mut World, step: &Step) {
         Step::Boot(k) => world.boot(node(k)),
         Step::Resign(k) => world.resign(node(k)),
         Step::Snapshot(k) => world.snapshot(node(k)),
+        Step::Cut(from, to) => world.cut(node(from), node(to)),
+        Step::Isolate(k) => world.isolate(node(k)),
+        Step::Mend => world.mend(),
         Step::Calm(ms) => world.run_for(Duration::from_millis(*ms)),
     }
 }
 
 /// L-Q1, L-Q2: in a healthy world a leader exists after at most a few elections, and what it appends is committed everywhere.
 fn heals(world: &mut World) {
+    world.mend();
     for node in world.nodes() {
         world.boot(node);
     }
@@ -100,7 +112,11 @@ fn heals(world: &mut World) {
 }
 
 fn survives(voters: i32, observers: i32, steps: &[Step]) {
-    let mut world = World::new(voters, observers);
+    survives_with(&[], voters, observers, steps);
+}
+
+fn survives_with(defects: &[Defect], voters: i32, observers: i32, steps: &[Step]) {
+    let mut world = World::with_defects(voters, observers, defects);
     for step in steps {
         take(&mut world, step);
     }

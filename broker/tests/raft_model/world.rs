@@ -1,9 +1,9 @@
 //! Nodes, their disks and a network that delivers in any order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker::config::{BrokerConfig, NodeConfig};
-use broker::defects::DefectSet;
+use broker::defects::{Defect, DefectSet};
 use broker::ids::{NodeId, Offset};
 use broker::io::{Address, ConnectionId, Listener};
 use broker::log::MemoryDisk;
@@ -47,6 +47,8 @@ pub struct World {
     flights: Vec<Flight>,
     /// Requests that a node has not answered yet, by connection number.
     open: BTreeMap<u64, Asker>,
+    /// Links on which nothing arrives: from, to.
+    cut: BTreeSet<(NodeId, NodeId)>,
     connections: u64,
     values: u64,
 }
@@ -71,9 +73,25 @@ pub fn config(node: NodeId, voters: &[NodeId]) -> NodeConfig {
 impl World {
     /// Boots `voters` voters and `observers` observers.
     pub fn new(voters: i32, observers: i32) -> World {
+        World::with_defects(voters, observers, &[])
+    }
+
+    /// The same, with bugs.
+    pub fn with_defects(voters: i32, observers: i32, defects: &[Defect]) -> World {
         let ids: Vec<NodeId> = (1..=voters).map(NodeId).collect();
         let hosts = (1..=voters + observers).map(NodeId).map(|node| {
-            (node, Host { config: config(node, &ids), disk: MemoryDisk::new(), raft: None, boots: 0 })
+            (
+                node,
+                Host {
+                    config: NodeConfig {
+                        defects: DefectSet::of(defects.iter().copied()),
+                        ..config(node, &ids)
+                    },
+                    disk: MemoryDisk::new(),
+                    raft: None,
+                    boots: 0,
+                },
+            )
         });
         let mut world = World {
             hosts: hosts.collect(),
@@ -81,6 +99,7 @@ impl World {
             now: Instant::ZERO,
             flights: Vec::new(),
             open: BTreeMap::new(),
+            cut: BTreeSet::new(),
             connections: 0,
             values: 0,
         };
@@ -147,6 +166,14 @@ impl World {
 
     /// Delivers the `k`-th message on its way.
     pub fn deliver(&mut self, k: usize) {
+        let (from, to, is_over) = match &self.flights[k] {
+            Flight::Request(asker, _) => (asker.node, asker.asked, false),
+            Flight::Answer(asker, result) => (asker.asked, asker.node, result.is_err()),
+        };
+        // That a call is over is known without the link.
+        if !is_over && self.cut.contains(&(from, to)) {
+            return self.lose(k);
+        }
         match self.flights.remove(k) {
             Flight::Answer(asker, result) => self.answer(asker, result),
             Flight::Request(asker, request) => {
@@ -234,6 +261,34 @@ impl World {
         }
     }
 
+    /// Nothing that `from` sends arrives at `to` any more.
+    pub fn cut(&mut self, from: NodeId, to: NodeId) {
+        self.cut.insert((from, to));
+    }
+
+    /// Cuts `node` off from everybody, in both directions.
+    pub fn isolate(&mut self, node: NodeId) {
+        for other in self.nodes() {
+            self.cut.extend([(node, other), (other, node)]);
+        }
+    }
+
+    /// Every link works again.
+    pub fn mend(&mut self) {
+        self.cut.clear();
+    }
+
+    /// Who believes to lead.
+    pub fn leaders(&self) -> Vec<NodeId> {
+        let leads = |host: &Host| host.raft.as_ref().is_some_and(Raft::is_leader);
+        self.hosts.iter().filter(|(_, host)| leads(host)).map(|(node, _)| *node).collect()
+    }
+
+    /// The highest epoch that a node knows.
+    pub fn epoch(&self) -> i32 {
+        self.hosts.values().filter_map(|h| h.raft.as_ref()).map(Raft::epoch).max().unwrap_or(0)
+    }
+
     /// Lets a node resign in an orderly way.
     pub fn resign(&mut self, node: NodeId) {
         self.with(node, |raft, now, disk, out| raft.resign(now, disk, out));
@@ -261,12 +316,20 @@ impl World {
 
     /// A healthy world for a while: syncs are quick, messages take one hop and arrive in order, timers fire in time.
     pub fn run_for(&mut self, duration: Duration) {
-        let end = self.now + duration;
+        self.run_until(self.now + duration, None);
+    }
+
+    /// The same, but one node's disk finishes no sync.
+    pub fn run_unsynced_for(&mut self, node: NodeId, duration: Duration) {
+        self.run_until(self.now + duration, Some(node));
+    }
+
+    fn run_until(&mut self, end: Instant, unsynced: Option<NodeId>) {
         let mut rounds = 0;
         while self.now < end {
             rounds += 1;
             assert!(rounds < 200_000, "the world spins");
-            for node in self.nodes() {
+            for node in self.nodes().into_iter().filter(|node| Some(*node) != unsynced) {
                 self.sync(node, None);
             }
             for _ in 0..self.flights.len() {
