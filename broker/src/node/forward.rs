@@ -92,7 +92,7 @@ fn in_latest_layout(request: Request, version: i16) -> Request {
 }
 
 /// The answer with its content where the client's version looks for it: before version 2 UpdateFeatures was answered per
-/// feature; ElectLeaders had no error of the whole answer before version 1, each partition tells it as well.
+/// feature; DescribeQuorum did not tell the voters' listeners; ElectLeaders had no error of the whole answer before version 1, each partition tells it as well.
 fn in_layout_of(version: i16, request: &Request, response: Response) -> Response {
     match (request, response) {
         (Request::UpdateFeatures(asked), Response::UpdateFeatures(mut answer)) if version < 2 => {
@@ -105,6 +105,10 @@ fn in_layout_of(version: i16, request: &Request, response: Response) -> Response
             };
             answer.results = asked.feature_updates.iter().map(result).collect();
             Response::UpdateFeatures(answer)
+        }
+        (_, Response::DescribeQuorum(mut answer)) if version < 2 => {
+            answer.nodes.clear();
+            Response::DescribeQuorum(answer)
         }
         (_, Response::ElectLeaders(mut answer)) if version < 1 => {
             answer.error_code = NO_ERROR;

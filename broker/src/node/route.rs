@@ -111,7 +111,11 @@ impl Node {
                 self.raft.handle_request(to, request, now, disk, out);
             }
             Request::DescribeQuorum(request) => {
-                out.reply(to, self.raft.describe_quorum(&request, &self.config.voters, now));
+                let mut answer = self.raft.describe_quorum(&request, &self.config.voters, now);
+                if to.api_version < 2 {
+                    answer.nodes.clear();
+                }
+                out.reply(to, answer);
             }
             _ => match &mut self.controller {
                 Some(controller) => {
