@@ -19,6 +19,9 @@ use crate::time::{Instant, earliest};
 /// The broker role of a node.
 pub(super) struct BrokerRole {
     pub image: MetadataImage,
+    /// What changed in the image and was not acted upon yet.
+    news: MetadataDelta,
+    has_news: bool,
     pub replica: ReplicaManager,
     pub lifecycle: Lifecycle,
     pub producer_ids: ProducerIds,
@@ -42,6 +45,8 @@ impl BrokerRole {
         let lifecycle = Lifecycle::new(config, incarnation_id, replica.previous_broker_epoch(), now);
         Ok(BrokerRole {
             image: MetadataImage::default(),
+            news: MetadataDelta::default(),
+            has_news: false,
             replica,
             lifecycle,
             producer_ids: ProducerIds::new(config.node_id, config.broker.request_timeout),
@@ -50,24 +55,27 @@ impl BrokerRole {
         })
     }
 
-    /// Applies a committed batch: brokers see nothing else of the metadata (semantics 3, rule 9). Errors: the record
-    /// cannot be read, which ends the node.
-    pub fn apply(
-        &mut self,
-        batch: &CommittedBatch,
-        now: Instant,
-        disk: &mut dyn Disk,
-        out: &mut Outbox,
-    ) -> Result<(), String> {
-        let mut delta = MetadataDelta::default();
-        self.image.apply_batch(batch, &mut delta).map_err(|error| {
+    /// Takes a committed batch into the image: brokers see nothing else of the metadata (semantics 3, rule 9). Nothing is
+    /// done about it before [`BrokerRole::publish`]. Errors: the record cannot be read, which ends the node.
+    pub fn load(&mut self, batch: &CommittedBatch) -> Result<(), String> {
+        self.has_news = true;
+        self.image.apply_batch(batch, &mut self.news).map_err(|error| {
             format!("metadata batch at offset {} is unreadable: {error}", batch.base_offset)
-        })?;
+        })
+    }
+
+    /// Carries out everything that was loaded since the last time as one change: a broker that was cut off for a while may
+    /// see a partition's leader epoch jump. Source: `MetadataLoader.handleCommit`, which publishes once for all batches
+    /// that became committed together.
+    pub fn publish(&mut self, now: Instant, disk: &mut dyn Disk, out: &mut Outbox) {
+        if !std::mem::take(&mut self.has_news) {
+            return;
+        }
+        let delta = std::mem::take(&mut self.news);
         if !delta.is_empty() {
             self.replica.apply(&self.image, &delta, now, disk, out);
         }
         self.lifecycle.metadata_applied(self.image.applied_offset, now, out);
-        Ok(())
     }
 
     /// Takes a snapshot in the place of everything applied so far. Errors: a record cannot be read, which ends the node.
@@ -81,6 +89,7 @@ impl BrokerRole {
         let image = MetadataImage::from_snapshot(snapshot).map_err(|error| {
             format!("metadata snapshot at offset {} is unreadable: {error}", snapshot.end_offset)
         })?;
+        self.publish(now, disk, out);
         let delta = MetadataDelta::between(&self.image, &image);
         self.image = image;
         if !delta.is_empty() {

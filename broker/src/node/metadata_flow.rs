@@ -15,13 +15,13 @@ fn is_milestone(batch: &CommittedBatch) -> bool {
 }
 
 impl Node {
-    /// Hands a committed batch to the controller and then to the broker, and writes a snapshot if one is due.
+    /// Hands a committed batch to the controller, has the broker load it, and writes a snapshot if one is due.
     pub(super) fn committed(&mut self, batch: &CommittedBatch, now: Instant, disk: &mut dyn Disk) {
         if let Some(controller) = &mut self.controller {
             controller.committed(batch, now, &mut self.outbox);
         }
         if let Some(broker) = &mut self.broker
-            && let Err(reason) = broker.apply(batch, now, disk, &mut self.outbox)
+            && let Err(reason) = broker.load(batch)
         {
             return self.outbox.halt(reason);
         }
@@ -34,6 +34,13 @@ impl Node {
             && let Some(snapshot) = self.image().map(|image| image.to_snapshot())
         {
             self.raft.write_snapshot(snapshot, now, disk, &mut self.outbox);
+        }
+    }
+
+    /// The broker acts upon what it has loaded.
+    pub(super) fn publish(&mut self, now: Instant, disk: &mut dyn Disk) {
+        if let Some(broker) = &mut self.broker {
+            broker.publish(now, disk, &mut self.outbox);
         }
     }
 

@@ -212,6 +212,7 @@ impl Node {
             for event in events {
                 self.quorum_says(event, now, disk);
             }
+            self.publish(now, disk);
         }
     }
 
