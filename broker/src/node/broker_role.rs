@@ -59,9 +59,9 @@ impl BrokerRole {
     /// done about it before [`BrokerRole::publish`]. Errors: the record cannot be read, which ends the node.
     pub fn load(&mut self, batch: &CommittedBatch) -> Result<(), String> {
         self.has_news = true;
-        self.image.apply_batch(batch, &mut self.news).map_err(|error| {
-            format!("metadata batch at offset {} is unreadable: {error}", batch.base_offset)
-        })
+        self.image
+            .apply_batch(batch, &mut self.news)
+            .map_err(|error| format!("metadata batch at offset {} is unreadable: {error}", batch.base_offset))
     }
 
     /// Carries out everything that was loaded since the last time as one change: a broker that was cut off for a while may
