@@ -55,7 +55,8 @@ fn by_power_loss(ghost: &Ghost, log: usize, host: HostId, from: Offset) -> Optio
     let partition = state.partition.as_ref()?;
     let node = ghost.node_of(host)?;
     let is_alone = partition.isr == [node];
-    let reason = if own.is_last_in_sync.unwrap_or(is_alone) {
+    // With eligible leader replicas the last member of the ISR is not kept in it, and need not lead (KIP-966).
+    let reason = if !ghost.has_elr() && own.is_last_in_sync.unwrap_or(is_alone) {
         "power loss of the last in-sync replica"
     } else if lossy.len() as i64 >= i64::from(partition.min_isr.max(1)) {
         "as many lossy power losses as min.insync.replicas"

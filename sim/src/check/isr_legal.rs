@@ -47,8 +47,11 @@ fn wrong_isr(ghost: &Ghost, now: &PartitionFact) -> Option<String> {
     if now.isr.iter().enumerate().any(|(i, member)| now.isr[..i].contains(member)) {
         return Some("a broker is in the isr twice".to_owned());
     }
-    let leader = now.leader.filter(|leader| !now.isr.contains(leader))?;
-    Some(format!("leader {leader} is not in the isr"))
+    let leader = now.leader?;
+    if is_fenced(&&leader) {
+        return Some(format!("leader {leader} is fenced"));
+    }
+    (!now.isr.contains(&leader)).then(|| format!("leader {leader} is not in the isr"))
 }
 
 fn wrong_elr(now: &PartitionFact) -> Option<String> {
