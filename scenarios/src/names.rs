@@ -372,7 +372,7 @@ mod tests {
         let names = |list: Vec<(&'static str, &'static str)>| {
             list.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
         };
-        let expected = "crash restart shutdown rolling_restart pause partition link hold drop metadata_lag fence heal elect move_leader \
+        let expected = "crash restart shutdown rolling_restart pause partition link reset half_open hold drop metadata_lag fence heal elect move_leader \
                         reassign alter admin";
         assert_eq!(names(verbs()).join(" "), expected);
         assert_eq!(names(triggers()), ["at", "every", "when", "after", "on"]);

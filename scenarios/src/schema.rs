@@ -141,6 +141,10 @@ fn kind(kind: Kind, definitions: &mut Map<String, Json>) -> Json {
             let names: Vec<&str> = crate::points::POINTS.iter().map(|(name, _)| *name).collect();
             or_param(json!({ "enum": names }))
         }
+        Kind::Targets => json!({ "type": "array", "items": reference("target"), "minItems": 2 }),
+        Kind::Bandwidth => {
+            or_param(json!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? ?(bit|kbit|Mbit|Gbit)$" }))
+        }
         Kind::Ints => reference("ints"),
         Kind::IntLists => json!({ "type": "array", "items": reference("ints") }),
         Kind::Ids | Kind::Comparisons => {

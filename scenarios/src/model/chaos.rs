@@ -113,6 +113,10 @@ pub enum ChaosShape {
     Halves,
     /// One random node from everyone else, one random direction only.
     OneWay,
+    /// One random node reaches both random halves of the rest.
+    Bridge,
+    /// Every node reaches only its two neighbours.
+    Ring,
 }
 
 /// Make a random link slow or lossy.
@@ -126,6 +130,8 @@ pub struct ChaosLink {
     pub delay: Option<Distribution>,
     /// Probability that a message is lost. Default 0.
     pub loss: Ppm,
+    /// Bits per second of each direction. Default: no limit.
+    pub bandwidth: Option<u64>,
     /// The table.
     pub span: Span,
 }

@@ -81,8 +81,14 @@ pub enum Verb {
     /// `partition = { ... }`: cuts links.
     Partition { shape: PartitionShape, one_way: Option<Direction>, links: Links, bind: Option<String> },
     /// `link = { ... }`: makes links slow or lossy. `delay` is added to every message, `loss` is the probability
-    /// that a message is lost. At least one of them is given.
-    Link { scope: LinkScope, delay: Option<Distribution>, loss: Ppm },
+    /// that a message is lost. One of them is given.
+    /// `bandwidth` is in bits per second, of each direction of each link.
+    Link { scope: LinkScope, delay: Option<Distribution>, loss: Ppm, bandwidth: Option<u64> },
+    /// `reset = "TARGET"` or `{ between = [A, B] }`: their connections are reset; both ends learn it.
+    Reset { scope: LinkScope },
+    /// `half_open = ...`, as `reset`: the target (or the first side) forgets its connections; the other end learns it only
+    /// when it sends something.
+    HalfOpen { scope: LinkScope },
     /// `hold = { message, from, to, nth, as }`: messages of a kind wait until the fault is over, and whatever follows
     /// them on the same connection with them; then they arrive in order. A hold that never held anything has not fired.
     Hold { what: MessageFilter, bind: Option<String> },
@@ -111,6 +117,8 @@ impl Verb {
             Verb::Pause { .. } => "pause",
             Verb::Partition { .. } => "partition",
             Verb::Link { .. } => "link",
+            Verb::Reset { .. } => "reset",
+            Verb::HalfOpen { .. } => "half_open",
             Verb::Hold { .. } => "hold",
             Verb::Drop { .. } => "drop",
             Verb::MetadataLag { .. } => "metadata_lag",
@@ -138,8 +146,13 @@ impl Verb {
             Verb::Partition { shape: PartitionShape::Halves(Halves::Given { one, other }), .. } => {
                 vec![one, other]
             }
-            Verb::Link { scope: LinkScope::Between { one, other }, .. } => vec![one, other],
-            Verb::Link { scope: LinkScope::Node { target }, .. } => vec![target],
+            Verb::Partition { shape: PartitionShape::Groups(groups), .. } => groups.iter().collect(),
+            Verb::Partition { shape: PartitionShape::Bridge { bridge }, .. } => vec![bridge],
+            Verb::Partition { shape: PartitionShape::Ring { ring }, .. } => vec![ring],
+            Verb::Link { scope, .. } | Verb::Reset { scope } | Verb::HalfOpen { scope } => match scope {
+                LinkScope::Between { one, other } => vec![one, other],
+                LinkScope::Node { target } => vec![target],
+            },
             Verb::Heal { .. } => Vec::new(),
             Verb::Operate { operation, .. } => operation.target().into_iter().collect(),
         }
@@ -159,6 +172,8 @@ impl Verb {
             Verb::Restart { .. }
             | Verb::RollingRestart { .. }
             | Verb::Link { .. }
+            | Verb::Reset { .. }
+            | Verb::HalfOpen { .. }
             | Verb::Heal { .. }
             | Verb::Operate { .. } => None,
         }
@@ -199,6 +214,13 @@ pub enum PartitionShape {
     Isolate { isolate: Target, from: Option<Target> },
     /// `halves = ...`.
     Halves(Halves),
+    /// `groups = ["T", "T", ...]`: nobody reaches a member of another group; who is in none reaches everybody.
+    Groups(Vec<Target>),
+    /// `bridge = "TARGET"`: all other nodes are split at random into two halves that do not reach each other; the target
+    /// reaches both.
+    Bridge { bridge: Target },
+    /// `ring = "TARGET"`: in order of id, each member reaches only its two neighbours.
+    Ring { ring: Target },
 }
 
 /// The two sides of `halves`.

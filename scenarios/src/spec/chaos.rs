@@ -94,6 +94,6 @@ pub(crate) static CHAOS_EFFECT: TableSpec = TableSpec {
         not_yet("duplicate"),
         not_yet("reorder"),
         not_yet("corrupt"),
-        not_yet("bandwidth"),
+        optional("bandwidth", Kind::Bandwidth, "no limit", "Bits per second of each direction."),
     ],
 };

@@ -71,6 +71,13 @@ pub(crate) static FAULT: TableSpec = TableSpec {
         optional("pause", Kind::TargetOr(&PAUSE), "none", "Verb: the process stops and keeps its memory."),
         optional("partition", Kind::Table(&PARTITION), "none", "Verb: cuts links."),
         optional("link", Kind::Table(&LINK), "none", "Verb: makes links slow or lossy."),
+        optional("reset", Kind::TargetOr(&RESET), "none", "Verb: connections are reset; both ends learn it."),
+        optional(
+            "half_open",
+            Kind::TargetOr(&HALF_OPEN),
+            "none",
+            "Verb: one end forgets its connections and the other is not told.",
+        ),
         optional("hold", Kind::Table(&HOLD), "none", "Verb: messages of a kind wait."),
         optional(
             "drop",
@@ -183,7 +190,7 @@ pub(crate) const LINKS: &[&str] = &["all", "replication", "controller", "client"
 /// `partition = { ... }`.
 pub(crate) static PARTITION: TableSpec = TableSpec {
     name: "partition",
-    about: "Cuts links: isolate or halves.",
+    about: "Cuts links: isolate, halves, groups, bridge or ring.",
     keys: &[
         optional("isolate", Kind::Target, "none", "One side."),
         optional("from", Kind::Target, "everyone else", "The other side."),
@@ -201,10 +208,24 @@ pub(crate) static PARTITION: TableSpec = TableSpec {
             "none",
             "Name under which later faults find the isolated (or first) side: $name.",
         ),
-        not_yet("groups"),
-        not_yet("bridge"),
-        not_yet("ring"),
+        optional("groups", Kind::Targets, "none", "Groups that do not reach each other."),
+        optional("bridge", Kind::Target, "none", "Who reaches both random halves of the rest."),
+        optional("ring", Kind::Target, "none", "Who reaches only its two neighbours."),
     ],
+};
+
+/// `reset = { ... }`.
+pub(crate) static RESET: TableSpec = TableSpec {
+    name: "reset",
+    about: "Connections are reset; both ends learn it.",
+    keys: &[required("between", Kind::TwoTargets, "The two ends.")],
+};
+
+/// `half_open = { ... }`.
+pub(crate) static HALF_OPEN: TableSpec = TableSpec {
+    name: "half_open",
+    about: "The first end forgets its connections; the other learns it when it sends something.",
+    keys: &[required("between", Kind::TwoTargets, "Who forgets, and towards whom.")],
 };
 
 /// `link = { ... }`.
@@ -216,9 +237,9 @@ pub(crate) static LINK: TableSpec = TableSpec {
         optional("target", Kind::Target, "none", "Every link of these nodes."),
         optional("delay", Kind::Distribution, "nothing", "Added to the latency of each message."),
         optional("loss", Kind::Probability, "0", "Probability that a message is lost."),
+        optional("bandwidth", Kind::Bandwidth, "no limit", "Bits per second of each direction of each link."),
         not_yet("duplicate"),
         not_yet("reorder"),
         not_yet("corrupt"),
-        not_yet("bandwidth"),
     ],
 };

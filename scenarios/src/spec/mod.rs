@@ -27,8 +27,8 @@ pub(crate) use chaos::{
 pub(crate) use client::{CONSUMER, PRODUCER};
 pub(crate) use cluster::{BROKER, CLUSTER, CONTROLLER, DISK, MODES, NETWORK, NETWORK_LINK, OVERRIDE, TOPIC};
 pub(crate) use fault::{
-    CRASH, CRASH_MODES, DIRECTIONS, FAULT, LINK, LINKS, ON, PARTITION, PAUSE, PHASE, ROLLING_MODES,
-    ROLLING_RESTART, SHUTDOWN,
+    CRASH, CRASH_MODES, DIRECTIONS, FAULT, HALF_OPEN, LINK, LINKS, ON, PARTITION, PAUSE, PHASE, RESET,
+    ROLLING_MODES, ROLLING_RESTART, SHUTDOWN,
 };
 pub(crate) use goal::{EXPECT, LEVELS, QUANTIFIERS, SWEEP, VARIANT, VERDICTS};
 pub(crate) use message::{DROP, FENCE, HOLD, METADATA_LAG};
@@ -105,6 +105,10 @@ pub(crate) enum Kind {
     Message,
     /// The name of a point.
     Point,
+    /// A list of targets.
+    Targets,
+    /// `"1Mbit"`.
+    Bandwidth,
     Ints,
     IntLists,
     /// A word, or a list of ids.

@@ -70,6 +70,14 @@ pub(crate) fn rate(text: &str) -> Result<Rate, String> {
     }
 }
 
+/// `1Mbit`, `64 kbit`: bits per second, above 0.
+pub(crate) fn bandwidth(text: &str) -> Option<u64> {
+    const UNITS: [(&str, u32); 4] = [("kbit", 3), ("Mbit", 6), ("Gbit", 9), ("bit", 0)];
+    let (unit, digits) = UNITS.iter().find(|(unit, _)| text.trim().ends_with(unit))?;
+    let number = text.trim().strip_suffix(unit)?.trim_end();
+    decimal(number, *digits).filter(|bits| *bits > 0)
+}
+
 /// Operators, longer ones first.
 pub(crate) const OPERATORS: &[(&str, Compare)] = &[
     (">=", Compare::GreaterOrEqual),
@@ -91,6 +99,19 @@ pub(crate) fn comparison(text: &str) -> Option<Comparison> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bandwidths() {
+        for (text, bits) in [
+            ("1Mbit", Some(1_000_000)),
+            ("0.5 kbit", Some(500)),
+            ("9bit", Some(9)),
+            ("0bit", None),
+            ("1MB", None),
+        ] {
+            assert_eq!(bandwidth(text), bits, "{text}");
+        }
+    }
 
     #[test]
     fn durations() {

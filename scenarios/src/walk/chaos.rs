@@ -102,6 +102,8 @@ impl Walk<'_> {
             "isolate" => Some(ChaosShape::Isolate),
             "halves" => Some(ChaosShape::Halves),
             "one_way" => Some(ChaosShape::OneWay),
+            "bridge" => Some(ChaosShape::Bridge),
+            "ring" => Some(ChaosShape::Ring),
             shape => {
                 self.not_modelled_yet(&format!("the partition shape `{shape}`"), node.span);
                 None
@@ -114,18 +116,22 @@ impl Walk<'_> {
         let mean_every = fields.node("mean_every").and_then(|node| self.period(node));
         let hold = self.hold(fields.node("hold"));
         let effect = fields.node("effect").and_then(|node| self.open_node(&spec::CHAOS_EFFECT, node));
-        let (mut delay, mut loss) = (None, Ppm(0));
+        let (mut delay, mut loss, mut bandwidth) = (None, Ppm(0), None);
         if let Some(effect) = effect {
             delay = effect.node("delay").and_then(|node| self.distribution(node));
             loss = effect.node("loss").and_then(|node| self.probability(node)).unwrap_or(loss);
+            bandwidth = effect.node("bandwidth").and_then(|node| self.bandwidth(node));
             if effect.table.entries.is_empty() {
-                self.bad_value(effect.span, "this link effect does nothing: give `delay`, `loss`, or both");
+                self.bad_value(
+                    effect.span,
+                    "this link effect does nothing: give `delay`, `loss` or `bandwidth`",
+                );
             }
             effect.close();
         }
         let span = fields.whole();
         fields.close();
-        Some(ChaosLink { mean_every: mean_every?, hold, delay, loss, span })
+        Some(ChaosLink { mean_every: mean_every?, hold, delay, loss, bandwidth, span })
     }
 
     fn chaos_targets(&mut self, node: Option<&Node>) -> Weighted<Target> {

@@ -2,10 +2,7 @@
 
 use super::{Fields, Walk};
 use crate::diagnostic::Diagnostic;
-use crate::model::{
-    CrashMode, Direction, Fault, Halves, Heal, LinkScope, Links, Micros, PartitionShape, Point, Ppm,
-    RollingMode, Span, Trigger, Value, Verb,
-};
+use crate::model::{CrashMode, Fault, Heal, Micros, Point, RollingMode, Span, Trigger, Value, Verb};
 use crate::points::POINTS;
 use crate::spec;
 use crate::syntax::tree::{Entry, Node, Val};
@@ -22,6 +19,8 @@ const MODELLED: &[&str] = &[
     "pause",
     "partition",
     "link",
+    "reset",
+    "half_open",
     "hold",
     "drop",
     "metadata_lag",
@@ -208,6 +207,10 @@ impl Walk<'_> {
         let span = Span::new(entry.key_span.start, entry.node.span.end.max(entry.key_span.end));
         let verb = match entry.key.as_str() {
             "crash" => self.crash(&entry.node),
+            "reset" => self.reset_scope(&spec::RESET, &entry.node).map(|scope| Verb::Reset { scope }),
+            "half_open" => {
+                self.reset_scope(&spec::HALF_OPEN, &entry.node).map(|scope| Verb::HalfOpen { scope })
+            }
             "pause" => self
                 .target_and_name(&spec::PAUSE, &entry.node)
                 .map(|(target, bind)| Verb::Pause { target, bind }),
@@ -278,87 +281,6 @@ impl Walk<'_> {
             _ => RollingMode::Shutdown,
         };
         Some(Verb::RollingRestart { target: target?, mode, gap, down })
-    }
-
-    fn partition_verb(&mut self, node: &Node) -> Option<Verb> {
-        let fields = self.open_node(&spec::PARTITION, node)?;
-        let isolate = fields.node("isolate").map(|node| self.target(node));
-        let from = fields.node("from").map(|node| self.target(node));
-        let halves = fields.node("halves").map(|node| self.halves(node));
-        let one_way = fields.node("one_way").and_then(|node| self.direction(node));
-        let links = fields.node("links").and_then(|node| self.links(node)).unwrap_or(Links::All);
-        let bind = fields.node("as").and_then(|node| self.name(node));
-        let has_refused_shape =
-            ["groups", "bridge", "ring"].iter().any(|shape| fields.table.get(shape).is_some());
-        let shape = match (isolate, halves) {
-            (Some(isolate), None) => {
-                if from == Some(None) {
-                    return None;
-                }
-                isolate.map(|isolate| PartitionShape::Isolate { isolate, from: from.flatten() })
-            }
-            (None, Some(halves)) => halves.map(PartitionShape::Halves),
-            (None, None) if has_refused_shape => None,
-            _ => {
-                let finding =
-                    Diagnostic::error("scn::bad_partition", "a partition has one shape").at(fields.span, "");
-                self.report(finding.help("give `isolate` (and `from`), or `halves`"));
-                None
-            }
-        };
-        fields.close();
-        Some(Verb::Partition { shape: shape?, one_way, links, bind })
-    }
-
-    fn halves(&mut self, node: &Node) -> Option<Halves> {
-        match &node.value {
-            Val::Array(_) => self.two_targets(node).map(|(one, other)| Halves::Given { one, other }),
-            _ => self.target(node).map(|of| Halves::Drawn { of }),
-        }
-    }
-
-    fn direction(&mut self, node: &Node) -> Option<Direction> {
-        let word = self.word(node, spec::DIRECTIONS)?;
-        Some(if word == "inbound" { Direction::Inbound } else { Direction::Outbound })
-    }
-
-    fn links(&mut self, node: &Node) -> Option<Links> {
-        match self.word(node, spec::LINKS)? {
-            "replication" => Some(Links::Replication),
-            "controller" => Some(Links::Controller),
-            "client" => Some(Links::Client),
-            "group" => {
-                self.not_modelled_yet("cutting group traffic", node.span);
-                None
-            }
-            _ => Some(Links::All),
-        }
-    }
-
-    fn link(&mut self, node: &Node) -> Option<Verb> {
-        let fields = self.open_node(&spec::LINK, node)?;
-        let between = fields.node("between").map(|node| self.two_targets(node));
-        let target = fields.node("target").map(|node| self.target(node));
-        let delay = fields.node("delay").and_then(|node| self.distribution(node));
-        let loss = fields.node("loss").and_then(|node| self.probability(node)).unwrap_or(Ppm(0));
-        let scope = match (between, target) {
-            (Some(pair), None) => pair.map(|(one, other)| LinkScope::Between { one, other }),
-            (None, Some(target)) => target.map(|target| LinkScope::Node { target }),
-            _ => {
-                let finding =
-                    Diagnostic::error("scn::bad_link", "a link effect has one scope").at(fields.span, "");
-                self.report(finding.help("give `between = [A, B]`, or `target`"));
-                None
-            }
-        };
-        let has_effect = ["delay", "loss", "duplicate", "reorder", "corrupt", "bandwidth"];
-        if !has_effect.iter().any(|key| fields.table.get(key).is_some()) {
-            let finding =
-                Diagnostic::error("scn::bad_link", "this link effect does nothing").at(fields.span, "");
-            self.report(finding.help("give `delay`, `loss`, or both"));
-        }
-        fields.close();
-        Some(Verb::Link { scope: scope?, delay, loss })
     }
 
     /// `"all"`, one fault id, or a list of them.

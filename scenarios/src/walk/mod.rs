@@ -14,6 +14,7 @@
 //! | `cluster.rs` | cluster, topics, network, disk |
 //! | `client.rs` | producers and consumers |
 //! | `fault.rs` | scripted faults |
+//! | `network.rs` | verbs of the network |
 //! | `message.rs` | verbs that pick messages |
 //! | `operation.rs` | their cluster verbs |
 //! | `chaos.rs` | swarm and chaos |
@@ -34,6 +35,7 @@ mod goal;
 mod lint;
 mod message;
 mod names;
+mod network;
 mod operation;
 mod params;
 mod phase;

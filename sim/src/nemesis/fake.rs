@@ -16,6 +16,7 @@ pub struct FakeControl {
     pub cuts: Vec<(u64, Cut)>,
     pub effects: Vec<(u64, LinkEffect)>,
     pub intercepts: Vec<(u64, Intercept)>,
+    pub resets: Vec<(Vec<HostId>, Vec<HostId>, bool)>,
     pub wakes: Vec<Instant>,
     pub told: Vec<HostId>,
     /// What the operator was given to do.
@@ -84,6 +85,10 @@ impl Control for FakeControl {
         self.effects.retain(|(effect, _)| *effect != id.0);
         self.intercepts.retain(|(rule, _)| *rule != id.0);
         self.cuts.len() + self.effects.len() + self.intercepts.len() < before
+    }
+    fn reset(&mut self, from: &[HostId], to: &[HostId], is_told: bool) -> usize {
+        self.resets.push((from.to_vec(), to.to_vec(), is_told));
+        1
     }
     fn tell(&mut self, host: HostId, input: Input) {
         self.tasks.extend(AdminTask::from_input(&input));

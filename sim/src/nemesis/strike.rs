@@ -43,7 +43,13 @@ pub const FAMILIES: &[Family] = &[
         about: "links are cut, one way or both, all traffic or one class",
         strike: network::cut,
     },
-    Family { verb: "link", about: "links become slow or lossy", strike: network::degrade },
+    Family { verb: "link", about: "links become slow, lossy or narrow", strike: network::degrade },
+    Family { verb: "reset", about: "connections are reset; both ends learn it", strike: network::reset },
+    Family {
+        verb: "half_open",
+        about: "one end forgets its connections and the other is not told",
+        strike: network::half_open,
+    },
     Family {
         verb: "hold",
         about: "messages of a kind wait, and what follows them; then they arrive in order",

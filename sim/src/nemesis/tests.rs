@@ -686,3 +686,46 @@ fn every_point_of_the_language_is_some_fact_and_every_fact_is_a_point_of_the_lan
         assert!(scenarios::points::POINTS.iter().any(|(name, _)| *name == word), "{word}");
     }
 }
+
+fn partition(shape: PartitionShape) -> Verb {
+    Verb::Partition { shape, one_way: None, links: Links::All, bind: None }
+}
+
+#[test]
+fn groups_bridges_and_rings_cut_what_they_say() {
+    let cuts = |shape: PartitionShape| {
+        let mut story = Story::new(vec![fault("cut", at(1), partition(shape))]);
+        story.wait(2);
+        let pairs = story.world.cuts.iter().map(|(_, cut)| (cut.from.clone(), cut.to.clone()));
+        (pairs.collect::<Vec<_>>(), story.director.unfired(&story.view).len())
+    };
+    let one = |id| vec![HostId(id)];
+    let groups = vec![Target::Broker(0), Target::Broker(1), Target::Broker(2)];
+    let (pairs, _) = cuts(PartitionShape::Groups(groups));
+    assert_eq!(pairs.len(), 6, "each pair, both ways");
+    let (pairs, _) = cuts(PartitionShape::Bridge { bridge: Target::Broker(1) });
+    assert!(pairs.contains(&(one(0), one(2))) && pairs.contains(&(one(2), one(0))), "{pairs:?}");
+    assert!(pairs.iter().all(|(from, to)| !from.contains(&HostId(1)) && !to.contains(&HostId(1))));
+    let everybody = Target::Union(Box::new(Target::Brokers), Box::new(Target::Clients));
+    let (pairs, _) = cuts(PartitionShape::Ring { ring: everybody });
+    assert!(!pairs.contains(&(one(0), one(1))) && pairs.contains(&(one(0), one(2))), "{pairs:?}");
+    assert_eq!(
+        cuts(PartitionShape::Ring { ring: Target::Brokers }),
+        (Vec::new(), 1),
+        "three are a ring already"
+    );
+}
+
+#[test]
+fn resets_name_both_ends() {
+    let node = LinkScope::Node { target: Target::Broker(0) };
+    let between = LinkScope::Between { one: Target::Broker(1), other: Target::Broker(2) };
+    let mut story = Story::new(vec![
+        fault("reset", at(1), Verb::Reset { scope: node }),
+        fault("half", at(2), Verb::HalfOpen { scope: between }),
+    ]);
+    story.wait(3);
+    assert_eq!(story.world.resets[1], (vec![HostId(1)], vec![HostId(2)], false));
+    let (from, to, is_told) = &story.world.resets[0];
+    assert!(*is_told && *from == vec![HostId(0)] && !to.contains(&HostId(0)) && to.len() > 2);
+}

@@ -53,7 +53,7 @@ pub(super) fn strikes(scenario: &Scenario, plan: &Plan, horizon_us: u64) -> Vec<
         swarm.kind("link", link.mean_every, &link.hold, &mut all, |dice| {
             let (one, other) = two_of(&nodes, dice)?;
             let scope = LinkScope::Between { one, other };
-            Some(Verb::Link { scope, delay: link.delay.clone(), loss: link.loss })
+            Some(Verb::Link { scope, delay: link.delay.clone(), loss: link.loss, bandwidth: link.bandwidth })
         });
     }
     all
@@ -120,6 +120,11 @@ fn cut(shape: ChaosShape, dice: &mut ChaCha8Rng) -> Verb {
     let (shape, one_way) = match shape {
         ChaosShape::Isolate => (isolate(), None),
         ChaosShape::Halves => (PartitionShape::Halves(Halves::Drawn { of: everybody() }), None),
+        ChaosShape::Bridge => {
+            let bridge = Target::Random { count: 1, of: Box::new(everybody()) };
+            (PartitionShape::Bridge { bridge }, None)
+        }
+        ChaosShape::Ring => (PartitionShape::Ring { ring: everybody() }, None),
         ChaosShape::OneWay => (isolate(), Some(if below(2, dice) == 0 { Inbound } else { Outbound })),
     };
     Verb::Partition { shape, one_way, links: Links::All, bind: None }

@@ -6,11 +6,8 @@ use broker::time::Duration;
 use scenarios::model::Distribution;
 
 use super::Cast;
-use crate::plan::{HostKind, Plan, pareto_quantiles};
+use crate::plan::{HostKind, Plan};
 use crate::world::{ClockSpec, DiskSpec, HostSpec, LatencyDist, LinkSpec, NetSpec, WorldSpec};
-
-/// How far the 99th percentile of a normal distribution is from its mean, in thousandths of the deviation.
-const Z99_MILLI: u64 = 2_326;
 
 /// Builds the world in which a plan runs. Clients do not start by themselves: the first run phase starts them.
 /// Errors: a host that the cast cannot play.
@@ -32,7 +29,7 @@ pub(super) fn world_spec(plan: &Plan, cast: &dyn Cast, wall_watchdog: Duration) 
         seed: plan.seed,
         hosts,
         net: net(plan),
-        disk: DiskSpec { write: latency(&plan.disk.write), fsync: latency(&plan.disk.fsync) },
+        disk: DiskSpec { write: LatencyDist::of(&plan.disk.write), fsync: LatencyDist::of(&plan.disk.fsync) },
         event_budget: plan.event_budget,
         wall_watchdog,
     })
@@ -46,31 +43,12 @@ fn net(plan: &Plan) -> NetSpec {
             links.push(LinkSpec {
                 from: from.clone(),
                 to: to.clone(),
-                latency: link.latency.as_ref().map(latency),
+                latency: link.latency.as_ref().map(LatencyDist::of),
                 loss_ppm: link.loss_ppm,
             });
         }
     }
-    NetSpec { latency: latency(&network.latency), loss_ppm: network.loss_ppm, links }
-}
-
-/// Differs from the language: the world knows four kinds; a normal and a Pareto distribution become the log-normal one
-/// with the same median and 99th percentile ([`approximated`] says which).
-fn latency(distribution: &Distribution) -> LatencyDist {
-    match distribution {
-        Distribution::Constant { value } => LatencyDist::Constant(value.0),
-        Distribution::Uniform { min, max } => LatencyDist::Uniform { min: min.0, max: max.0 },
-        Distribution::Exponential { mean } => LatencyDist::Exp { mean: mean.0 },
-        Distribution::LogNormal { median, p99 } => LatencyDist::LogNormal { median: median.0, p99: p99.0 },
-        Distribution::Normal { mean, stddev } => {
-            let p99 = mean.0.saturating_add(stddev.0.saturating_mul(Z99_MILLI) / 1_000);
-            LatencyDist::LogNormal { median: mean.0.max(1), p99: p99.max(1) }
-        }
-        Distribution::Pareto { min, alpha } => {
-            let (median, p99) = pareto_quantiles(*min, *alpha);
-            LatencyDist::LogNormal { median: median.max(1), p99: p99.max(1) }
-        }
-    }
+    NetSpec { latency: LatencyDist::of(&network.latency), loss_ppm: network.loss_ppm, links }
 }
 
 /// Warnings about latencies that the world only approximates.

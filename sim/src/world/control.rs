@@ -3,8 +3,9 @@
 use std::any::Any;
 
 use broker::io::Input;
-use broker::time::{Duration, Instant};
+use broker::time::Instant;
 
+use super::latency::LatencyDist;
 use crate::plan::HostId;
 use crate::trace::{CrashMode, Fact};
 
@@ -37,10 +38,12 @@ pub struct LinkEffect {
     pub from: Vec<HostId>,
     /// Receivers.
     pub to: Vec<HostId>,
-    /// Added to every frame's latency.
-    pub delay: Duration,
+    /// Added to the latency, drawn for each frame.
+    pub delay: Option<LatencyDist>,
     /// Probability of losing a transmission, in parts per million. The transport retransmits: loss shows as delay.
     pub loss_ppm: u32,
+    /// Frames leave one after another at this rate, in bits per second. The narrowest of several counts.
+    pub bandwidth_bps: Option<u64>,
 }
 
 /// What becomes of an intercepted message.
@@ -115,6 +118,9 @@ pub trait Control {
     fn intercept(&mut self, what: Intercept) -> CutId;
     /// Takes one cut, link effect or interception back; what was held arrives. `false` if it is gone already.
     fn heal(&mut self, id: CutId) -> bool;
+    /// Ends the open connections between machines of `from` and of `to`: the ends on `from` now; the others learn it after
+    /// a trip or, unless `is_told`, when they next send something. Returns how many there were.
+    fn reset(&mut self, from: &[HostId], to: &[HostId], is_told: bool) -> usize;
     /// Asks the operator's question to a machine (such as `ShutdownRequested`) as its next input.
     fn tell(&mut self, host: HostId, input: Input);
     /// Has [`Observer::alarm`] called at this world time (several may be pending).

@@ -277,6 +277,11 @@ impl Control for Core {
         net.heal_intercept(&mut around, id) || net.links.heal(id)
     }
 
+    fn reset(&mut self, from: &[HostId], to: &[HostId], is_told: bool) -> usize {
+        let (net, mut around) = self.net();
+        net.reset_between(&mut around, from, to, is_told)
+    }
+
     fn tell(&mut self, host: HostId, input: Input) {
         if let Some(slot) = self.slot(host).filter(|slot| slot.state != HostState::Down) {
             slot.give(input);

@@ -4,6 +4,9 @@
 //! and interpolates. The tables end at a survival of about one in a million: nothing is longer than that quantile.
 
 use rand::RngCore;
+use scenarios::model::Distribution;
+
+use crate::plan::pareto_quantiles;
 
 /// How long something takes, in microseconds. Source: ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,34 @@ pub enum LatencyDist {
     Exp { mean: u64 },
     /// Log-normal, given by two quantiles; a `p99` below the median counts as the median.
     LogNormal { median: u64, p99: u64 },
+}
+
+/// How far the 99th percentile of a normal distribution is from its mean, in thousandths of the deviation.
+const Z99_MILLI: u64 = 2_326;
+
+impl LatencyDist {
+    /// What the world makes of a distribution of the language.
+    ///
+    /// Differs from the language: the world knows four kinds; a normal and a Pareto distribution become the log-normal one
+    /// with the same median and 99th percentile.
+    pub fn of(distribution: &Distribution) -> LatencyDist {
+        match distribution {
+            Distribution::Constant { value } => LatencyDist::Constant(value.0),
+            Distribution::Uniform { min, max } => LatencyDist::Uniform { min: min.0, max: max.0 },
+            Distribution::Exponential { mean } => LatencyDist::Exp { mean: mean.0 },
+            Distribution::LogNormal { median, p99 } => {
+                LatencyDist::LogNormal { median: median.0, p99: p99.0 }
+            }
+            Distribution::Normal { mean, stddev } => {
+                let p99 = mean.0.saturating_add(stddev.0.saturating_mul(Z99_MILLI) / 1_000);
+                LatencyDist::LogNormal { median: mean.0.max(1), p99: p99.max(1) }
+            }
+            Distribution::Pareto { min, alpha } => {
+                let (median, p99) = pareto_quantiles(*min, *alpha);
+                LatencyDist::LogNormal { median: median.max(1), p99: p99.max(1) }
+            }
+        }
+    }
 }
 
 /// A distribution made ready for drawing.

@@ -359,3 +359,27 @@ fn a_held_message_outlives_the_process_that_sent_it_and_what_it_had_not_sent_doe
     assert_eq!(late.len(), 1, "the zombie's message arrives");
     assert_eq!(recorder.times(0, "ConnectionClosed").len(), 1, "and then the reset");
 }
+
+#[test]
+fn a_reset_is_told_to_both_ends_and_a_forgotten_connection_only_to_who_sends() {
+    let spec = || world(1, vec![echo(0), sender(1, "h0", 10 * MS, 20), caller(2, "h0", 9092)]);
+    for is_told in [true, false] {
+        let recorder = Recorder::default().at(S, move |control| {
+            assert_eq!(control.reset(&[HostId(0)], &[HostId(1), HostId(2)], is_told), 2);
+        });
+        let (recorder, _) = run(spec(), recorder);
+        assert_eq!(recorder.times(0, "ConnectionClosed"), [S, S]);
+        let told = usize::from(is_told);
+        assert_eq!(recorder.times(1, "ConnectionClosed").len(), told, "it had sent everything before");
+        assert_eq!(recorder.times(2, "ConnectionClosed").len(), told);
+    }
+    let recorder = Recorder::default().at(55 * MS, |control| {
+        control.reset(&[HostId(0)], &[HostId(1)], false);
+    });
+    let (recorder, _) = run(spec(), recorder);
+    let closed = recorder.times(1, "ConnectionClosed");
+    assert!(
+        closed.len() == 1 && (60 * MS..70 * MS).contains(&closed[0]),
+        "its next frame is refused: {closed:?}"
+    );
+}

@@ -39,6 +39,16 @@ pub(super) enum Segment {
     Rst,
 }
 
+impl Segment {
+    /// What it takes of a link's bandwidth. Source: ours (40 bytes of headers, one frame as one segment).
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Segment::Frame { frame, .. } => frame.len() as u64 + 40,
+            Segment::Open | Segment::Fin | Segment::Rst => 40,
+        }
+    }
+}
+
 /// Segments from one end to the other, oldest first; the first `in_flight` of them are on the wire.
 #[derive(Debug, Default)]
 pub(super) struct Flow {

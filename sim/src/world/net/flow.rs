@@ -21,7 +21,9 @@ impl SimNet {
         while self.connections[slot as usize].flows[from].in_flight
             < self.connections[slot as usize].flows[from].fifo.len()
         {
-            match self.links.transmit(source, target, class) {
+            let flow = &self.connections[slot as usize].flows[from];
+            let bytes = flow.fifo[flow.in_flight].bytes();
+            match self.links.carry(around.now, (source, target, class), bytes) {
                 Some(latency) => self.launch(around, slot, from, latency),
                 None => return self.retry_later(around, slot, from),
             }

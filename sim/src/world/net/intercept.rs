@@ -9,7 +9,6 @@ use super::connection::Segment;
 use super::sim_net::{Around, SimNet};
 use crate::plan::HostId;
 use crate::trace::{Fact, WorldFact};
-use crate::world::agenda::{Event, NetEvent};
 use crate::world::control::{CutId, Fate, Intercept, TrafficClass};
 
 /// Requests of one connection that are not answered yet, oldest first: a response does not say what it answers.
@@ -210,25 +209,6 @@ impl SimNet {
         }
         *ruled = self.links.last_id();
         if holders.is_empty() { Ruling::Pass } else { Ruling::Hold(holders) }
-    }
-
-    /// Both ends of a connection learn that it is over: `first` now, the other after a trip. What was under way is lost.
-    pub(super) fn reset_both(&mut self, around: &mut Around<'_>, slot: u32, first: usize) {
-        let tenant = self.tenant(slot);
-        let connection = &mut self.connections[slot as usize];
-        for flow in &mut connection.flows {
-            flow.window += 1;
-            flow.in_flight = 0;
-            flow.held_len = 0;
-            flow.held_by.clear();
-            flow.fifo.clear();
-        }
-        let (source, target, class) = connection.route(first);
-        self.end_closed(around, slot, first);
-        if let Some(latency) = self.links.transmit(source, target, class) {
-            let event = NetEvent::Reset { at: 1 - first as u8 };
-            around.agenda.schedule(around.now + latency, Event::Net(tenant, event));
-        }
     }
 }
 

@@ -24,7 +24,13 @@ struct Link {
     rng: Option<Box<ChaCha8Rng>>,
     /// How many cuts hold each class back.
     cuts: [u16; CLASSES],
-    delay_us: u64,
+    /// Added to every transmission.
+    delays: Vec<Arc<Sampler>>,
+    /// For those: effects move no draw of the link itself.
+    delay_rng: Option<Box<ChaCha8Rng>>,
+    bandwidth_bps: Option<u64>,
+    /// Until then the link is busy with what was sent before.
+    busy_until: u64,
     loss_ppm: u32,
 }
 
@@ -52,7 +58,10 @@ impl Links {
                     base_loss_ppm: loss_ppm,
                     rng: None,
                     cuts: [0; CLASSES],
-                    delay_us: 0,
+                    delays: Vec::new(),
+                    delay_rng: None,
+                    bandwidth_bps: None,
+                    busy_until: 0,
                     loss_ppm,
                 }
             })
@@ -82,7 +91,30 @@ impl Links {
         if link.loss_ppm > 0 && (u64::from(rng.next_u32()) * MILLION) >> 32 < u64::from(link.loss_ppm) {
             return None;
         }
-        Some(link.sampler.sample(rng).saturating_add(link.delay_us).min(Agenda::NEVER))
+        let mut latency = link.sampler.sample(rng);
+        if !link.delays.is_empty() {
+            let rng = link
+                .delay_rng
+                .get_or_insert_with(|| Box::new(seed.stream(&format!("net/delay/{from}-{to}"))));
+            latency = link.delays.iter().fold(latency, |sum, delay| sum.saturating_add(delay.sample(rng)));
+        }
+        Some(latency.min(Agenda::NEVER))
+    }
+
+    /// One transmission of so many bytes, which wait until the link has carried what was sent before.
+    pub(crate) fn carry(
+        &mut self,
+        now: u64,
+        (from, to, class): (u32, u32, TrafficClass),
+        bytes: u64,
+    ) -> Option<u64> {
+        let latency = self.transmit(from, to, class)?;
+        let link = &mut self.links[from as usize * self.hosts + to as usize];
+        let Some(bps) = link.bandwidth_bps else { return Some(latency) };
+        let takes = (u128::from(bytes) * 8 * u128::from(MILLION)).div_ceil(u128::from(bps.max(1)));
+        link.busy_until =
+            link.busy_until.max(now).saturating_add(u64::try_from(takes).unwrap_or(Agenda::NEVER));
+        Some((link.busy_until - now).saturating_add(latency).min(Agenda::NEVER))
     }
 
     /// Is this class held back in this direction?
@@ -140,13 +172,15 @@ impl Links {
 
     fn recompute_effects(&mut self) {
         for link in &mut self.links {
-            (link.delay_us, link.loss_ppm) = (0, link.base_loss_ppm);
+            link.delays.clear();
+            (link.bandwidth_bps, link.loss_ppm) = (None, link.base_loss_ppm);
         }
         for effect in self.effects.values() {
-            let delay_us = u64::try_from(effect.delay.as_micros()).unwrap_or(u64::MAX);
+            let delay = effect.delay.as_ref().map(|delay| Arc::new(Sampler::new(delay)));
             for (from, to) in pairs(&effect.from, &effect.to, self.hosts).filter(|(from, to)| from != to) {
                 let link = &mut self.links[from * self.hosts + to];
-                link.delay_us = link.delay_us.saturating_add(delay_us);
+                link.delays.extend(delay.clone());
+                link.bandwidth_bps = link.bandwidth_bps.into_iter().chain(effect.bandwidth_bps).min();
                 link.loss_ppm = either_ppm(link.loss_ppm, effect.loss_ppm);
             }
         }
@@ -199,8 +233,9 @@ mod tests {
         let effect = LinkEffect {
             from: vec![HostId(0)],
             to: vec![HostId(1)],
-            delay: broker::time::Duration::from_micros(50),
+            delay: Some(LatencyDist::Constant(50)),
             loss_ppm: 0,
+            bandwidth_bps: None,
         };
         let a = links.degrade(effect.clone());
         links.degrade(effect);
@@ -209,6 +244,46 @@ mod tests {
         links.heal(a);
         assert_eq!(links.transmit(0, 1, TrafficClass::Client), Some(150));
         assert_eq!(either_ppm(500_000, 500_000), 750_000);
+    }
+
+    #[test]
+    fn a_narrow_link_carries_one_frame_after_another_and_the_narrowest_effect_counts() {
+        let mut links = links();
+        let narrow = |bps| LinkEffect {
+            from: vec![HostId(0)],
+            to: vec![HostId(1)],
+            delay: None,
+            loss_ppm: 0,
+            bandwidth_bps: Some(bps),
+        };
+        let id = links.degrade(narrow(8_000));
+        links.degrade(narrow(8_000_000));
+        let way = (0, 1, TrafficClass::Client);
+        assert_eq!(links.carry(0, way, 100), Some(100_100), "a byte takes a millisecond");
+        assert_eq!(links.carry(50_000, way, 100), Some(150_100), "after the one before");
+        assert_eq!(links.carry(0, (1, 0, TrafficClass::Client), 100), Some(100), "the other way is wide");
+        links.heal(id);
+        assert_eq!(links.carry(1_000_000, way, 100), Some(200));
+    }
+
+    #[test]
+    fn a_delay_is_drawn_for_each_message_and_moves_no_latency() {
+        let spec =
+            NetSpec { latency: LatencyDist::Uniform { min: 0, max: 1_000 }, loss_ppm: 0, links: vec![] };
+        let draws = |links: &mut Links| {
+            (0..20).map(|_| links.transmit(0, 1, TrafficClass::Client).unwrap_or(0)).collect::<Vec<_>>()
+        };
+        let (mut plain, mut slow) = (Links::new(Seed(1), 3, &spec), Links::new(Seed(1), 3, &spec));
+        slow.degrade(LinkEffect {
+            from: vec![HostId(0)],
+            to: vec![HostId(1)],
+            delay: Some(LatencyDist::Exp { mean: 1_000_000 }),
+            loss_ppm: 0,
+            bandwidth_bps: None,
+        });
+        let extra: std::collections::BTreeSet<u64> =
+            draws(&mut plain).into_iter().zip(draws(&mut slow)).map(|(plain, slow)| slow - plain).collect();
+        assert!(extra.len() > 15, "{extra:?}");
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! | `handshake.rs` | opening a connection |
 //! | `flow.rs` | segments on their way, retransmission, reset |
 //! | `intercept.rs` | messages of a kind held back, swallowed, or cut off |
+//! | `reset.rs` | connections that end although both machines live |
 //! | `sim_net.rs` | [`SimNet`]: all connections; what machines and faults do to them |
 
 mod connection;
@@ -19,6 +20,7 @@ mod flow;
 mod handshake;
 mod intercept;
 mod links;
+mod reset;
 mod sim_net;
 
 pub(crate) use links::Links;
