@@ -38,6 +38,17 @@ pub struct ProducerFact {
     pub last_offset: Offset,
 }
 
+/// One partition of a fetch session (KIP-227).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FetchSessionPartition {
+    /// Which log.
+    pub log: LogId,
+    /// Where it is fetched.
+    pub fetch_offset: Offset,
+    /// The leader epoch that the follower is in.
+    pub leader_epoch: LeaderEpoch,
+}
+
 /// Who appended: the leader itself, or a follower copying its leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AppendRole {
@@ -238,4 +249,13 @@ pub enum Observation {
     MetadataCommitted { offset: Offset, fact: MetadataFact },
     /// The broker's own view of its state changed ("starting", "recovery", "running", "fenced", "shutting-down").
     BrokerState { state: &'static str },
+    /// What a follower takes for the partitions of its fetch session when it sends the fetch with this session epoch, or
+    /// (`is_leader`) what the leader makes of that fetch; `partitions` in order of their logs (KIP-227, P-18).
+    FetchSessionPartitions {
+        peer: NodeId,
+        session_id: i32,
+        session_epoch: i32,
+        is_leader: bool,
+        partitions: Vec<FetchSessionPartition>,
+    },
 }

@@ -259,6 +259,17 @@ pub const CHECKS: &[CheckName] = &[
     check("snapshot-at-log-start"),
     check("voters-one-at-a-time"),
     check("metadata-log-matching"),
+    check("true-high-watermark-monotone"),
+    check("epochs-monotone"),
+    check("last-known-leader-kept"),
+    check("fetcher-state"),
+    check("fetch-session-equivalence"),
+    check("synced-before-promised"),
+    check("producer-state-is-fold"),
+    check("retry-same-offset"),
+    check("producer-id-unique"),
+    check("isr-stable"),
+    check("broker-invariants"),
     CheckName { id: "liveness", bounds: &[("settle_within", true)] },
 ];
 

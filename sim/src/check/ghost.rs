@@ -14,7 +14,7 @@ use super::budget;
 use super::chain::Chain;
 use super::config::JudgeConfig;
 use super::findings::{EvidenceStep, Responsible};
-use super::replica::{Line, LogGhost, Loss, Lost, Replica};
+use super::replica::{Line, LogGhost, Loss, Lost, Placed, Replica};
 use crate::plan::{HostId, HostKind};
 use crate::trace::{Fact, TraceEvent};
 
@@ -268,6 +268,10 @@ impl Ghost {
                 let what =
                     format!("{} leads {log} in epoch {leader_epoch} from {epoch_start}", self.name(host));
                 self.tell(event, Some(index), what);
+                let log = &mut self.logs[index];
+                if *leader_epoch == log.newest_epoch {
+                    log.epoch_start = Some(*epoch_start);
+                }
                 self.took_over(index, host, *leader_epoch, step);
             }
             Observation::BecameFollower { log, .. }
@@ -307,6 +311,7 @@ impl Ghost {
             | Observation::SnapshotWritten { .. }
             | Observation::SnapshotLoaded { .. }
             | Observation::MetadataApplied { .. }
+            | Observation::FetchSessionPartitions { .. }
             | Observation::BrokerState { .. } => {}
         }
     }
@@ -378,17 +383,19 @@ impl Ghost {
                     step.rival = Some(line.leader);
                     return;
                 }
-                let above = line.batches.partition_point(|(base, _)| *base < batch.base_offset);
-                if let Some((base, known)) = line.batches.get(above) {
-                    step.matches_leader = Some(*base == batch.base_offset && *known == hash);
+                let (base, producer_id) = (batch.base_offset, batch.producer_id);
+                let above = line.batches.partition_point(|placed| placed.base < base);
+                if let Some(known) = line.batches.get(above) {
+                    step.matches_leader = Some(known.base == base && known.hash == hash);
                     line.batches.truncate(above);
                 }
-                line.batches.push((batch.base_offset, hash));
+                let records = u32::try_from(batch.last_offset + 1 - base).unwrap_or(0);
+                line.batches.push(Placed { base, hash, records, producer_id });
             }
             AppendRole::Follower => {
                 if let Some(line) = log.lines.get(&batch.leader_epoch).filter(|_| is_anchored) {
-                    let found = line.batches.binary_search_by_key(&batch.base_offset, |(base, _)| *base);
-                    step.matches_leader = Some(found.is_ok_and(|at| line.batches[at].1 == hash));
+                    let found = line.at(batch.base_offset);
+                    step.matches_leader = Some(found.is_some_and(|placed| placed.hash == hash));
                 }
             }
         }

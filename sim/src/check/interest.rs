@@ -40,7 +40,8 @@ kinds! {
     METADATA_APPLIED = 19: "A node states a digest of its metadata.",
     CONTROLLER = 20: "A controller became active, or ceased to be.",
     METADATA = 21: "A metadata record is committed.",
-    OTHER_NODE = 22: "Any other fact of a node.",
+    FETCH_SESSION = 22: "One side of a fetch session states its partitions.",
+    OTHER_NODE = 23: "Any other fact of a node.",
     SENT = 32: "A record was handed to a producer.",
     ACKED = 33: "A batch was acknowledged.",
     FAILED = 34: "A batch was given up.",
@@ -116,6 +117,7 @@ impl Interest {
             Observation::MetadataApplied { .. } => Interest::METADATA_APPLIED,
             Observation::ControllerActive { .. } => Interest::CONTROLLER,
             Observation::MetadataCommitted { .. } => Interest::METADATA,
+            Observation::FetchSessionPartitions { .. } => Interest::FETCH_SESSION,
             _ => Interest::OTHER_NODE,
         }
     }

@@ -20,13 +20,17 @@
 //! | the others | one check each |
 
 mod acked_durable;
+mod broker_invariants;
 mod budget;
 mod candidates_complete;
 mod chain;
 mod commit_in_epoch;
 mod config;
 mod coverage;
+mod epochs;
 mod failover;
+mod fetch_session;
+mod fetcher_state;
 mod findings;
 #[cfg(test)]
 mod fixture;
@@ -34,7 +38,9 @@ mod ghost;
 mod high_watermark;
 mod interest;
 mod isr_legal;
+mod isr_stable;
 mod judge;
+mod last_known_leader;
 mod leader_complete;
 mod liveness;
 mod log_bounds;
@@ -47,6 +53,8 @@ mod offsets_consistent;
 mod one_leader;
 mod one_vote;
 mod pre_vote;
+mod producer_fold;
+mod producer_ids;
 mod producer_order;
 mod quorum_durable;
 mod quorum_election;
@@ -58,11 +66,14 @@ mod quorum_roles;
 mod reads_monotonic;
 mod recovery;
 mod replica;
+mod retry_offset;
 mod single_active;
 mod snapshot_start;
 mod superset;
+mod synced_promise;
 mod table;
 mod topics;
+mod true_high_watermark;
 mod unclean_exclusion;
 mod visible;
 mod voters_change;
@@ -371,6 +382,94 @@ pub const CHECKS: &[CheckRow] = &[
         "P-12, Q-17; VK MetadataLogMatching",
         metadata_match::MetadataLogMatching::boxed,
         JudgeConfig::has_controllers,
+    ),
+    row(
+        "true-high-watermark-monotone",
+        CheckKind::State,
+        "what one leader committed, no later leader takes back",
+        "P-7; KIP-207; VK 966 6.4",
+        true_high_watermark::TrueHighWatermarkMonotone::boxed,
+        always,
+    ),
+    row(
+        "epochs-monotone",
+        CheckKind::State,
+        "leader, partition and broker epochs only rise",
+        "P-11; CTL-2, CTL-5; KIP-380",
+        epochs::EpochsMonotone::boxed,
+        always,
+    ),
+    row(
+        "last-known-leader-kept",
+        CheckKind::State,
+        "a partition without candidates remembers its last leader",
+        "P-16; KIP-966; KAFKA-19522",
+        last_known_leader::LastKnownLeaderKept::boxed,
+        always,
+    ),
+    row(
+        "fetcher-state",
+        CheckKind::State,
+        "a follower fetches from the leader of its epoch, a leader from nobody",
+        "P-17; REP-1, REP-2; VK ValidFetcherState",
+        fetcher_state::FetcherState::boxed,
+        always,
+    ),
+    row(
+        "fetch-session-equivalence",
+        CheckKind::State,
+        "both ends of a fetch session mean the same partitions",
+        "P-18; KIP-227",
+        fetch_session::FetchSessionEquivalence::boxed,
+        always,
+    ),
+    row(
+        "synced-before-promised",
+        CheckKind::State,
+        "a voter promises only what its disk has confirmed",
+        "D-2; KIP-595",
+        synced_promise::SyncedBeforePromised::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "producer-state-is-fold",
+        CheckKind::State,
+        "what a broker remembers of idempotent producers is what its log says",
+        "D-3; IDM-4; KIP-98",
+        producer_fold::ProducerStateIsFold::boxed,
+        JudgeConfig::promises_no_duplicates,
+    ),
+    row(
+        "retry-same-offset",
+        CheckKind::History,
+        "an idempotent producer is told where its batch is, however often it asked",
+        "D-5; IDM-2; KIP-98",
+        retry_offset::RetrySameOffset::boxed,
+        JudgeConfig::promises_no_duplicates,
+    ),
+    row(
+        "producer-id-unique",
+        CheckKind::State,
+        "no producer id is handed out twice",
+        "D-6; KIP-730",
+        producer_ids::ProducerIdUnique::boxed,
+        JudgeConfig::promises_no_duplicates,
+    ),
+    row(
+        "isr-stable",
+        CheckKind::State,
+        "when nothing is wrong nobody leaves the isr again and again",
+        "REP-6, REP-7; ours",
+        isr_stable::IsrStable::boxed,
+        always,
+    ),
+    row(
+        "broker-invariants",
+        CheckKind::State,
+        "no node's own assertions fail, and nobody panics",
+        "ours",
+        broker_invariants::BrokerInvariants::boxed,
+        always,
     ),
     row(
         "liveness",

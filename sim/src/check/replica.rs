@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use broker::ids::{LeaderEpoch, LogId, NO_EPOCH, NodeId, Offset};
+use broker::ids::{LeaderEpoch, LogId, NO_EPOCH, NodeId, Offset, ProducerId};
 use broker::time::Instant;
 use broker::trace::PartitionFact;
 
@@ -47,6 +47,19 @@ pub struct Lost {
     pub is_last_in_sync: Option<bool>,
 }
 
+/// One batch that a leader appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// Its first offset.
+    pub base: Offset,
+    /// Hash of the log up to its end.
+    pub hash: u64,
+    /// Number of offsets.
+    pub records: u32,
+    /// Its producer, -1 if none.
+    pub producer_id: ProducerId,
+}
+
 /// What the leader of one epoch appended.
 #[derive(Debug, Clone)]
 pub struct Line {
@@ -56,8 +69,16 @@ pub struct Line {
     pub event: u64,
     /// When.
     pub at: Instant,
-    /// Base offset of each batch and the hash of the log up to its end.
-    pub batches: Vec<(Offset, u64)>,
+    /// In order of offsets.
+    pub batches: Vec<Placed>,
+}
+
+impl Line {
+    /// The batch that begins at `base`.
+    pub fn at(&self, base: Offset) -> Option<&Placed> {
+        let found = self.batches.binary_search_by_key(&base, |placed| placed.base);
+        found.ok().and_then(|at| self.batches.get(at))
+    }
 }
 
 /// An unclean election whose consequences are not over.
@@ -115,6 +136,8 @@ pub struct LogGhost {
     pub last_leader: Option<NodeId>,
     /// Newest committed leader epoch.
     pub newest_epoch: LeaderEpoch,
+    /// Where the newest epoch's leader began it, once it leads.
+    pub epoch_start: Option<Offset>,
     /// Committed leader of each epoch.
     pub leaders: BTreeMap<LeaderEpoch, NodeId>,
     /// Who appended what as leader, by epoch.
@@ -139,6 +162,7 @@ impl LogGhost {
             partition: None,
             last_leader: None,
             newest_epoch: NO_EPOCH,
+            epoch_start: None,
             leaders: BTreeMap::new(),
             lines: BTreeMap::new(),
             unclean: None,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use broker::ids::{NodeId, Offset};
+use broker::ids::NodeId;
 use broker::trace::{Election, MetadataFact, Observation};
 
 use super::config::JudgeConfig;
@@ -25,8 +25,6 @@ pub struct UncleanExclusion {
     tally: Tally,
     /// Replicas that lost something and have not been trusted again since.
     lossy: BTreeSet<(usize, HostId)>,
-    /// Where the epoch of the current leader begins, by log.
-    epoch_starts: Vec<Offset>,
 }
 
 impl UncleanExclusion {
@@ -63,7 +61,7 @@ impl UncleanExclusion {
             () => return None,
         };
         self.tally.evaluations += 1;
-        let start = self.epoch_starts.get(index).copied().unwrap_or(0);
+        let start = log.epoch_start.unwrap_or(0);
         let replica = log.replica(host);
         let end = replica.map_or(0, |replica| replica.chain.end());
         let has_all = replica.is_some_and(|replica| replica.chain.contains(&log.committed)) && end >= start;
@@ -88,7 +86,7 @@ fn is_known(ghost: &Ghost, node: NodeId, host: HostId) -> bool {
 
 impl Check for UncleanExclusion {
     fn interest(&self) -> Interest {
-        Interest::LOG_OPENED.and(Interest::METADATA).and(Interest::BECAME_LEADER)
+        Interest::LOG_OPENED.and(Interest::METADATA)
     }
 
     fn observe(&mut self, event: &TraceEvent, step: &Step, ghost: &Ghost, found: &mut Findings) {
@@ -96,12 +94,6 @@ impl Check for UncleanExclusion {
         self.tally.examined += 1;
         let mut wrong = Vec::new();
         match (observation, step.log.zip(event.host)) {
-            (Observation::BecameLeader { leader_epoch, epoch_start, .. }, Some((index, _))) => {
-                if *leader_epoch == ghost.log(index).newest_epoch {
-                    self.epoch_starts.resize(self.epoch_starts.len().max(index + 1), 0);
-                    self.epoch_starts[index] = *epoch_start;
-                }
-            }
             (Observation::MetadataCommitted { fact, .. }, _) if step.is_first => {
                 if let Some(change) = &step.partition {
                     let state = ghost.log(change.log).partition.iter();

@@ -162,6 +162,11 @@ fn node(fact: &Observation) -> (TraceLevel, String) {
             format!("controller {} epoch {epoch}", if *active { "active" } else { "no longer active" }),
         ),
         Observation::MetadataCommitted { offset, fact } => metadata(*offset, fact),
+        Observation::FetchSessionPartitions { peer, session_id, session_epoch, is_leader, partitions } => {
+            let side = if *is_leader { "asked by" } else { "asks" };
+            let what = format!("{side} {peer} for {} partitions", partitions.len());
+            (Debug, format!("{what} (session {session_id}, epoch {session_epoch})"))
+        }
         Observation::BrokerState { state } => (Debug, format!("broker {state}")),
     }
 }

@@ -74,6 +74,9 @@ impl Ghost {
         self.newest.insert(id.partition.clone(), index);
         let log = &mut self.logs[index];
         let (before, last_leader) = (log.partition.replace(state.clone()), log.last_leader);
+        if state.leader_epoch != log.newest_epoch {
+            log.epoch_start = None;
+        }
         log.newest_epoch = state.leader_epoch;
         if let Some(leader) = state.leader {
             log.leaders.entry(state.leader_epoch).or_insert(leader);

@@ -43,15 +43,26 @@ use Kind::{
 pub(super) fn of(check: &str) -> Option<&'static [Kind]> {
     Some(match check {
         "acked-writes-durable" => &[Fault, Heal, Return, Change, Append, Ack, Cut, Lost, Overwrite],
-        "leader-complete" | "candidates-complete" => {
+        "leader-complete" | "candidates-complete" | "true-high-watermark-monotone" => {
             &[Fault, Heal, Return, Change, Append, Commit, Cut, Lost, Overwrite]
         }
         "high-watermark-on-quorum" => &[Fault, Heal, Return, Change, Proposal, Append],
         "log-matching" => &[Fault, Heal, Return, Change, Append, Cut, Lost, Overwrite],
-        "one-leader-per-epoch" | "isr-legal" => &[Fault, Heal, Return, Change, Proposal, Role],
+        "one-leader-per-epoch"
+        | "isr-legal"
+        | "epochs-monotone"
+        | "last-known-leader-kept"
+        | "fetcher-state"
+        | "fetch-session-equivalence"
+        | "isr-stable"
+        | "broker-invariants" => &[Fault, Heal, Return, Change, Proposal, Role],
         "log-bounds" => &[Fault, Heal, Return, Change, Cut, Lost, Role],
         "recovery-is-prefix" => &[Fault, Append, Cut, Lost],
-        "no-duplicates" | "producer-order" => &[Fault, Heal, Return, Change, Append, Ack, Cut, Read],
+        "no-duplicates"
+        | "producer-order"
+        | "producer-state-is-fold"
+        | "retry-same-offset"
+        | "producer-id-unique" => &[Fault, Heal, Return, Change, Append, Ack, Cut, Read],
         "offsets-consistent" => &[Fault, Heal, Return, Change, Append, Ack, Cut, Lost, Overwrite, Read],
         "reads-monotonic" => &[Fault, Heal, Return, Change, Cut, Lost, Read],
         "quorum-election-safety"
@@ -68,7 +79,8 @@ pub(super) fn of(check: &str) -> Option<&'static [Kind]> {
         | "quorum-roles-legal"
         | "snapshot-at-log-start"
         | "voters-one-at-a-time"
-        | "metadata-log-matching" => &[Fault, Heal, Return, Quorum],
+        | "metadata-log-matching"
+        | "synced-before-promised" => &[Fault, Heal, Return, Quorum],
         "replication-quorum-superset" => &[Fault, Heal, Return, Change, Proposal, Role],
         "unclean-exclusion" => &[Fault, Heal, Return, Change, Append, Commit, Cut, Lost, Role],
         "high-watermark-visible" => &[Fault, Heal, Return, Change, Append, Commit, Cut, Lost, Read],
