@@ -270,6 +270,17 @@ pub const CHECKS: &[CheckName] = &[
     check("producer-id-unique"),
     check("isr-stable"),
     check("broker-invariants"),
+    check("brokers-unfenced"),
+    check("isr-proposals-resolve"),
+    check("metadata-converges"),
+    check("writes-resolve"),
+    check("replicas-converge"),
+    check("reassignment-completes"),
+    check("isr-full"),
+    check("quorum-leader-elected"),
+    check("quorum-progress"),
+    check("voter-changes-complete"),
+    check("prospective-leaves"),
     CheckName { id: "liveness", bounds: &[("settle_within", true)] },
 ];
 

@@ -379,6 +379,13 @@ impl Paper {
         found.unwrap_or_else(|| panic!("no check {check}"))
     }
 
+    /// The result of one check, if the settle phase begins now and the run ends so many milliseconds later.
+    pub fn verdict_after(self, ms: u64, check: &str) -> CheckResult {
+        let mut end = self.end();
+        end.at = Instant(end.at.as_micros() + ms * 1_000);
+        self.verdict_at(&end, check)
+    }
+
     pub fn outcome(self, check: &str) -> CheckOutcome {
         self.verdict(check).result
     }

@@ -56,6 +56,8 @@ kinds! {
 }
 
 impl Interest {
+    /// Nothing: it looks only at the end.
+    pub const NOTHING: Interest = Interest(0);
     /// Everything.
     pub const ALL: Interest = Interest(u64::MAX);
     /// How many kinds there can be.

@@ -16,6 +16,7 @@
 //! | `failover.rs`, `measure.rs` | [`Measurements`]: failovers, ISR changes, availability |
 //! | `witness/` | [`explain`]: the few events without which a finding cannot be understood |
 //! | `topics.rs` | which topic of a name clients speak of: what is gone by request, and late words about it |
+//! | `settle/` | what must come true once everything is healed, one check each |
 //! | `table.rs` | from offsets to records, in eight bytes each |
 //! | the others | one check each |
 
@@ -67,6 +68,7 @@ mod reads_monotonic;
 mod recovery;
 mod replica;
 mod retry_offset;
+mod settle;
 mod single_active;
 mod snapshot_start;
 mod superset;
@@ -472,6 +474,94 @@ pub const CHECKS: &[CheckRow] = &[
         always,
     ),
     row(
+        "brokers-unfenced",
+        CheckKind::Liveness,
+        "after heal every broker that runs is registered and unfenced",
+        "L-P1; VK 966",
+        settle::BrokersUnfenced::boxed,
+        always,
+    ),
+    row(
+        "isr-proposals-resolve",
+        CheckKind::Liveness,
+        "after heal every isr that a leader asked for is answered",
+        "L-P2; REP-9; VK 966",
+        settle::IsrProposalsResolve::boxed,
+        always,
+    ),
+    row(
+        "metadata-converges",
+        CheckKind::Liveness,
+        "after heal every node knows what is committed of the metadata",
+        "L-P3; VK 966",
+        settle::MetadataConverges::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "writes-resolve",
+        CheckKind::Liveness,
+        "after heal every record sent is acknowledged or given up",
+        "L-P4; VK 966",
+        settle::WritesResolve::boxed,
+        always,
+    ),
+    row(
+        "replicas-converge",
+        CheckKind::Liveness,
+        "after heal all replicas hold the same bytes, all committed",
+        "L-P5; VK 966",
+        settle::ReplicasConverge::boxed,
+        always,
+    ),
+    row(
+        "reassignment-completes",
+        CheckKind::Liveness,
+        "after heal every reassignment comes to its end",
+        "L-P6; KIP-455",
+        settle::ReassignmentCompletes::boxed,
+        always,
+    ),
+    row(
+        "isr-full",
+        CheckKind::Liveness,
+        "after heal every partition has a leader and every replica that runs is in its isr",
+        "L-P7; VK 966",
+        settle::IsrFull::boxed,
+        always,
+    ),
+    row(
+        "quorum-leader-elected",
+        CheckKind::Liveness,
+        "after heal the metadata quorum has a leader that every voter follows",
+        "L-Q1; VK 853, VK 996",
+        settle::QuorumLeaderElected::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "quorum-progress",
+        CheckKind::Liveness,
+        "after heal what the leader of the quorum writes is committed",
+        "L-Q2; VK 853",
+        settle::QuorumProgress::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "voter-changes-complete",
+        CheckKind::Liveness,
+        "after heal every change of the voters comes to its end",
+        "L-Q3; KIP-853",
+        settle::VoterChangesComplete::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
+        "prospective-leaves",
+        CheckKind::Liveness,
+        "after heal nobody asks for ever whether it would be elected",
+        "L-Q4; KIP-996",
+        settle::ProspectiveLeaves::boxed,
+        JudgeConfig::has_controllers,
+    ),
+    row(
         "liveness",
         CheckKind::Liveness,
         "after heal, within a bound: a controller, leaders, full ISRs, equal logs, no open sends, consumers at the end",
@@ -495,7 +585,8 @@ mod tests {
     #[test]
     fn nothing_happened_means_nothing_is_said() {
         let judgement = fixture::Paper::new().finish();
-        assert!(judgement.checks.iter().all(|check| check.evaluations == 0 || check.name == "liveness"));
+        let is_late = |name: &str| CHECKS.iter().any(|row| row.name == name && row.kind == CheckKind::Liveness);
+        assert!(judgement.checks.iter().all(|check| check.evaluations == 0 || is_late(check.name)));
         assert!(judgement.checks.iter().all(|check| check.result != CheckOutcome::Held));
     }
 
