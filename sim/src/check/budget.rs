@@ -3,10 +3,14 @@
 //! | clause | allows |
 //! |---|---|
 //! | unclean election, where the topic enables it | loss of what the new leader lacks |
-//! | power loss of the last member of the ISR (no eligible leader replicas) | loss of what it had not synced |
-//! | as many overlapping lossy power losses as `min.insync.replicas` | loss of what they had not synced |
+//! | lossy crash of the last member of the ISR, without eligible leader replicas (KIP-966) | loss of what it had not synced |
+//! | as many overlapping lossy crashes as `min.insync.replicas` | loss of what they had not synced |
 //! | a replaced disk | as a power loss that had synced nothing; of a voter: loss of committed metadata (P18) |
 //! | process crashes, pauses, partitions | nothing |
+//!
+//! *Lossy* is a crash that costs a log records: a power loss, a replaced disk, a disk that had not synced what it said.
+//! Two overlap as long as the first one has not fetched again what it lost. With eligible leader replicas the last member
+//! leaves the ISR like everybody else, and whoever comes back without its tail is not eligible: one crash takes nothing.
 //!
 //! What `acks` 0 and 1 allow is decided by the check that follows acknowledgements.
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use broker::ids::NodeId;
-use broker::trace::{MetadataFact, Observation};
+use broker::trace::{MetadataFact, Observation, PartitionFact};
 
 use super::budget;
 use super::chain::Chain;
@@ -11,10 +11,11 @@ use super::config::JudgeConfig;
 use super::findings::{Findings, Violation};
 use super::ghost::{Ghost, Step};
 use super::judge::{Check, Tally};
+use super::replica::LogGhost;
 use crate::trace::{Fact, TraceEvent};
 
-/// Each member of the committed ISR that runs, is registered and is not fenced holds everything that is committed.
-/// Source: P-3, VK 966 `LeaderCandidateCompleteness`, HK `StrongIsr`.
+/// Each member of the committed ISR, and each eligible leader replica (KIP-966), that runs, is registered and is not fenced
+/// holds everything that is committed. Source: P-3, ELR-3, VK 966 `LeaderCandidateCompleteness`, HK `StrongIsr`.
 ///
 /// Brokers that are down or have not come back are passed over (museum 1.1 c): after a legal power loss they are still in
 /// the ISR, and the controller removes them before they count again.
@@ -46,19 +47,26 @@ impl CandidatesComplete {
         if budget::permit(ghost, index, host, from).is_some() || !self.incomplete.insert((index, node)) {
             return;
         }
+        let is_in_sync = log.partition.as_ref().is_none_or(|state| state.isr.contains(&node));
+        let place = if is_in_sync { "isr" } else { "eligible leader replicas" };
         let summary = format!(
-            "broker {node} is in the committed isr of {} but lacks the committed offsets {from}..{to}",
+            "broker {node} is in the committed {place} of {} but lacks the committed offsets {from}..{to}",
             log.id
         );
         found.violation(Violation::seen_at(event, ghost, Some(index), summary).with_offsets(from, to));
     }
 
     fn judge_all(&mut self, event: &TraceEvent, index: usize, ghost: &Ghost, found: &mut Findings) {
-        let members = ghost.log(index).partition.iter().flat_map(|partition| &partition.isr);
-        for member in members {
+        let candidates = |state: &'_ PartitionFact| state.isr.iter().chain(&state.elr).copied().collect();
+        let members: Vec<NodeId> = ghost.log(index).partition.as_ref().map_or_else(Vec::new, candidates);
+        for member in &members {
             self.judge(event, index, *member, ghost, found);
         }
     }
+}
+
+fn is_candidate(log: &LogGhost, node: NodeId) -> bool {
+    log.partition.as_ref().is_some_and(|state| state.isr.contains(&node) || state.elr.contains(&node))
 }
 
 impl Check for CandidatesComplete {
@@ -78,12 +86,7 @@ impl Check for CandidatesComplete {
                 else {
                     return;
                 };
-                let is_member = ghost
-                    .log(index)
-                    .partition
-                    .as_ref()
-                    .is_some_and(|partition| partition.isr.contains(&node));
-                if is_member {
+                if is_candidate(ghost.log(index), node) {
                     self.judge(event, index, node, ghost, found);
                 }
             }
@@ -91,7 +94,7 @@ impl Check for CandidatesComplete {
                 if step.is_first =>
             {
                 for (index, log) in ghost.logs() {
-                    if log.partition.as_ref().is_some_and(|partition| partition.isr.contains(broker)) {
+                    if is_candidate(log, *broker) {
                         self.judge(event, index, *broker, ghost, found);
                     }
                 }
@@ -136,6 +139,16 @@ mod tests {
         let mut paper = committed();
         paper.cut(1, 2, 0);
         assert_eq!(paper.outcome("candidates-complete"), CheckOutcome::Violated);
+    }
+
+    #[test]
+    fn p_3_an_eligible_leader_replica_that_lacks_a_committed_record_is_rejected() {
+        for (cut, expected) in [(2, CheckOutcome::Held), (0, CheckOutcome::Violated)] {
+            let mut paper = committed();
+            paper.elect(Some(0), 0, &[0]).cut(1, 2, cut);
+            paper.register_partition(|state| state.elr = nodes(&[1]));
+            assert_eq!(paper.outcome("candidates-complete"), expected, "cut to {cut}");
+        }
     }
 
     #[test]

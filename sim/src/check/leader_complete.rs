@@ -117,4 +117,24 @@ mod tests {
             assert_eq!(paper.outcome("leader-complete"), expected, "{mode:?} {isr:?}");
         }
     }
+
+    /// The last member of the ISR loses its tail with its power; so do `others`, if they are as many as it takes.
+    fn last_one_loses(level: i16, others: &[u32]) -> CheckOutcome {
+        let mut paper = Paper::started(config());
+        paper.feature("eligible.leader.replicas.version", level);
+        paper.write(0, &[1, 2], batch(0, 2, 0, 1)).write(0, &[1, 2], batch(2, 2, 0, 2)).commit(0, 0, 0, 4);
+        paper.elect(Some(0), 0, &[0]);
+        for host in others.iter().copied().chain([0]) {
+            paper.crash(host, CrashMode::Power).open(host, 1, &[batch(0, 2, 0, 1)]).register(host);
+        }
+        paper.elect(Some(0), 1, &[0]).lead(0, 1, 2);
+        paper.outcome("leader-complete")
+    }
+
+    #[test]
+    fn with_eligible_leader_replicas_fewer_lossy_crashes_than_min_isr_take_nothing() {
+        assert_eq!(last_one_loses(0, &[]), CheckOutcome::PermittedLoss);
+        assert_eq!(last_one_loses(1, &[]), CheckOutcome::Violated);
+        assert_eq!(last_one_loses(1, &[1]), CheckOutcome::PermittedLoss);
+    }
 }

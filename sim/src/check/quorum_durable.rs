@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use broker::trace::{Observation, QuorumRole};
 
+use super::budget;
 use super::config::JudgeConfig;
 use super::findings::{Findings, Violation};
 use super::ghost::{Ghost, Step};
@@ -18,7 +19,7 @@ use crate::trace::{Fact, TraceEvent, WorldFact};
 /// every node has what is committed; and the newest committed record is always on the disk of some voter.
 /// Source: KIP-595, VK `NoLogDivergence`, `LeaderHasAllAckedValues`, `AckedValueNotLost`.
 ///
-/// Any number of power losses is allowed: what is committed is synced on a majority. Only lost disks may take it.
+/// Any number of power losses is allowed: what is committed is synced on a majority. Only replaced disks may take it.
 #[derive(Debug, Default)]
 pub struct QuorumCommitDurable {
     tally: Tally,
@@ -42,11 +43,7 @@ fn keeps(replica: &Replica, log: &LogGhost) -> bool {
 }
 
 fn is_gone(log: &LogGhost, ghost: &Ghost) -> bool {
-    let lost_disks = ghost.controllers().filter(|host| ghost.lost_disk(*host)).count();
-    let voters = ghost.controllers().count();
-    let is_beyond_budget = 2 * lost_disks >= voters;
     log.committed.end() > 0
-        && !is_beyond_budget
         && !ghost.controllers().any(|host| log.replica(host).is_some_and(|replica| keeps(replica, log)))
 }
 
@@ -96,7 +93,9 @@ impl Check for QuorumCommitDurable {
         };
         self.tally.evaluations += u64::from(log.committed.end() > 0);
         self.tally.examined += 1;
+        // Whoever lost its disk forgot what it promised: what follows from that is allowed (KIP-853).
         if let Some(what) = what
+            && budget::permit(ghost, index, host, 0).is_none()
             && self.reported.insert((what, host))
         {
             let summary = format!("{}: {what} (metadata log)", ghost.name(host));
