@@ -70,6 +70,10 @@ mod tests {
         let (at, result) = (paper.at(), paper.verdict("broker-invariants"));
         let violation = &result.violations[0];
         assert_eq!((result.count, violation.host, violation.at), (1, Some(HostId(1)), at));
-        assert!(violation.summary.contains("node 1 panics: broker invariant broken"), "{}", violation.summary);
+        assert!(
+            violation.summary.contains("node 1 panics: broker invariant broken"),
+            "{}",
+            violation.summary
+        );
     }
 }

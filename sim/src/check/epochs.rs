@@ -57,8 +57,9 @@ fn wrong(before: Epochs, now: Epochs) -> Option<String> {
     if new < old {
         return Some(format!("partition epoch {new} follows {old}"));
     }
-    (now.0 > before.0 && new == old)
-        .then(|| format!("leader epoch {} comes with partition epoch {new}, that of leader epoch {}", now.0, before.0))
+    (now.0 > before.0 && new == old).then(|| {
+        format!("leader epoch {} comes with partition epoch {new}, that of leader epoch {}", now.0, before.0)
+    })
 }
 
 impl Check for EpochsMonotone {
@@ -81,7 +82,9 @@ impl Check for EpochsMonotone {
         };
         let wrong = match (observation, step.log) {
             (Observation::MetadataCommitted { fact, .. }, _) if step.is_first => match fact {
-                MetadataFact::BrokerRegistered { broker, broker_epoch } => self.registered(*broker, *broker_epoch),
+                MetadataFact::BrokerRegistered { broker, broker_epoch } => {
+                    self.registered(*broker, *broker_epoch)
+                }
                 _ => step.partition.as_ref().and_then(|change| {
                     let log = ghost.log(change.log);
                     let (before, now) = (change.before.as_ref()?, log.partition.as_ref()?);

@@ -73,7 +73,9 @@ impl Check for FetchSessionEquivalence {
         let Some((_, meant)) = meant.filter(|(epoch, _)| epoch == session_epoch) else { return };
         self.tally.evaluations += 1;
         if let Some(what) = differs(meant, partitions) {
-            let summary = format!("in fetch {session_epoch} of session {session_id} broker {peer} asks {node} for {what}");
+            let summary = format!(
+                "in fetch {session_epoch} of session {session_id} broker {peer} asks {node} for {what}"
+            );
             found.violation(Violation::seen_at(event, ghost, None, summary));
         }
     }

@@ -105,7 +105,8 @@ impl Check for FetcherState {
                 (target.and_then(|(leader, epoch)| targets(ghost, index, host, leader, epoch)), true)
             }
             Observation::Appended { role, .. } => (appends(fetcher, *role), fetcher.is_stated),
-            Observation::BecameLeader { leader_epoch, .. } | Observation::BecameFollower { leader_epoch, .. } => {
+            Observation::BecameLeader { leader_epoch, .. }
+            | Observation::BecameFollower { leader_epoch, .. } => {
                 fetcher.epoch = *leader_epoch;
                 (None, false)
             }
@@ -146,7 +147,11 @@ mod tests {
     fn a_follower_that_becomes_leader_is_accepted() {
         let mut paper = Paper::started(config());
         paper.node(1, follows(0, 0)).node(1, fetches(0, Some(0))).write(0, &[1], batch(0, 2, 0, 1));
-        paper.elect(Some(1), 1, &[0, 1]).lead(1, 1, 2).node(1, fetches(1, None)).write(1, &[], batch(2, 2, 1, 1));
+        paper.elect(Some(1), 1, &[0, 1]).lead(1, 1, 2).node(1, fetches(1, None)).write(
+            1,
+            &[],
+            batch(2, 2, 1, 1),
+        );
         assert_eq!(paper.outcome(NAME), CheckOutcome::Held);
     }
 

@@ -87,7 +87,8 @@ impl IsrStable {
         if change.election == Election::Unclean {
             return None;
         }
-        let gone = before.isr.iter().filter(|member| !now.isr.contains(member) && now.replicas.contains(member));
+        let gone =
+            before.isr.iter().filter(|member| !now.isr.contains(member) && now.replicas.contains(member));
         let mut often = None;
         for member in gone {
             self.tally.evaluations += 1;
@@ -99,7 +100,10 @@ impl IsrStable {
         }
         let member = often?;
         let times = Self::FREE + 1;
-        Some(format!("broker {member} leaves the isr of {} for the {times}nd time while nothing is wrong", log.id))
+        Some(format!(
+            "broker {member} leaves the isr of {} for the {times}nd time while nothing is wrong",
+            log.id
+        ))
     }
 }
 

@@ -42,8 +42,11 @@ fn wrong(ghost: &Ghost, change: &PartitionStep, now: &PartitionFact) -> Option<S
             format!("has no candidate and remembers {known:?} as its last leader instead of {expected:?}")
         });
     }
-    let leader = now.leader.filter(|leader| before.is_some_and(|b| has_no_candidate(b) && b.last_known_elr.contains(leader)));
-    if let Some(leader) = leader.filter(|leader| ghost.broker(*leader).is_none_or(|broker| broker.is_fenced)) {
+    let leader = now
+        .leader
+        .filter(|leader| before.is_some_and(|b| has_no_candidate(b) && b.last_known_elr.contains(leader)));
+    if let Some(leader) = leader.filter(|leader| ghost.broker(*leader).is_none_or(|broker| broker.is_fenced))
+    {
         return Some(format!("elects its last known leader {leader}, which is fenced"));
     }
     let is_enough = now.isr.len() as i64 >= i64::from(now.min_isr).min(now.replicas.len() as i64);

@@ -585,7 +585,8 @@ mod tests {
     #[test]
     fn nothing_happened_means_nothing_is_said() {
         let judgement = fixture::Paper::new().finish();
-        let is_late = |name: &str| CHECKS.iter().any(|row| row.name == name && row.kind == CheckKind::Liveness);
+        let is_late =
+            |name: &str| CHECKS.iter().any(|row| row.name == name && row.kind == CheckKind::Liveness);
         assert!(judgement.checks.iter().all(|check| check.evaluations == 0 || is_late(check.name)));
         assert!(judgement.checks.iter().all(|check| check.result != CheckOutcome::Held));
     }

@@ -76,7 +76,9 @@ impl ProducerStateIsFold {
 /// The producers of a log below `log_end`; `None` for those that are passed over.
 fn fold(written: &Written, log_end: Offset) -> BTreeMap<ProducerId, Option<ProducerFact>> {
     let mut folded = BTreeMap::new();
-    for Entry { state, is_control } in written.entries.iter().filter(|entry| entry.state.last_offset < log_end) {
+    for Entry { state, is_control } in
+        written.entries.iter().filter(|entry| entry.state.last_offset < log_end)
+    {
         let known = folded.entry(state.producer_id).or_insert(Some(*state));
         if *is_control || known.is_none() {
             *known = None;
@@ -102,15 +104,18 @@ fn differs(written: &Written, log_end: Offset, stated: &[ProducerFact]) -> Optio
         }
     }
     let is_stated = |id: ProducerId| stated.iter().any(|state| state.producer_id == id);
-    let forgotten = folded.into_values().flatten().find(|expected| {
-        expected.last_offset >= written.start && !is_stated(expected.producer_id)
-    })?;
+    let forgotten = folded
+        .into_values()
+        .flatten()
+        .find(|expected| expected.last_offset >= written.start && !is_stated(expected.producer_id))?;
     Some(format!("has forgotten {}", words(&forgotten)))
 }
 
 fn words(state: &ProducerFact) -> String {
     let ProducerFact { producer_id, producer_epoch, last_sequence, last_offset } = state;
-    format!("sequence {last_sequence} of producer {producer_id} (epoch {producer_epoch}) at offset {last_offset}")
+    format!(
+        "sequence {last_sequence} of producer {producer_id} (epoch {producer_epoch}) at offset {last_offset}"
+    )
 }
 
 impl Check for ProducerStateIsFold {
@@ -123,7 +128,9 @@ impl Check for ProducerStateIsFold {
     }
 
     fn observe(&mut self, event: &TraceEvent, step: &Step, ghost: &Ghost, found: &mut Findings) {
-        let (Fact::Node(observation), Some(index), Some(host)) = (&event.fact, step.log, event.host) else { return };
+        let (Fact::Node(observation), Some(index), Some(host)) = (&event.fact, step.log, event.host) else {
+            return;
+        };
         if ghost.log(index).id.is_metadata() {
             return;
         }

@@ -65,13 +65,21 @@ impl Check for ProducerIdUnique {
                 fact: MetadataFact::ProducerIdsAllocated { broker, first, size },
                 ..
             }) if step.is_first => self.allocated(*broker, *first, *size),
-            Fact::Node(Observation::Appended { role: AppendRole::Leader(_), batch, .. }) if batch.producer_id >= 0 => {
+            Fact::Node(Observation::Appended { role: AppendRole::Leader(_), batch, .. })
+                if batch.producer_id >= 0 =>
+            {
                 let Some((low, high)) = self.range else { return };
                 let id = batch.producer_id;
                 let is_known = (low..high).contains(&id);
                 (!is_known).then(|| format!("id {id} is in a log, and ids {low}..{high} were handed out"))
             }
-            Fact::Client(HistoryEvent::Acked { partition, is_idempotent: true, base_offset: Some(base), values, .. }) => {
+            Fact::Client(HistoryEvent::Acked {
+                partition,
+                is_idempotent: true,
+                base_offset: Some(base),
+                values,
+                ..
+            }) => {
                 let log = ghost.log_of(partition).map(|log| ghost.log(log));
                 let line = log.and_then(|log| log.lines.get(&log.newest_epoch));
                 let batch = line.and_then(|line| line.at(*base)).filter(|batch| batch.producer_id >= 0);
@@ -119,7 +127,11 @@ mod tests {
     #[test]
     fn blocks_side_by_side_and_ids_from_them_are_accepted() {
         let mut paper = started();
-        paper.write(0, &[], produced(0, 5)).ack(0, values(1..3)).write(0, &[], produced(2, 5)).ack(2, values(3..5));
+        paper
+            .write(0, &[], produced(0, 5))
+            .ack(0, values(1..3))
+            .write(0, &[], produced(2, 5))
+            .ack(2, values(3..5));
         assert_eq!(paper.outcome(NAME), CheckOutcome::Held);
     }
 

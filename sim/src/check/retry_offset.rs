@@ -54,7 +54,9 @@ impl Check for RetrySameOffset {
             return;
         };
         // A partition that was deleted and made again has another log: what it acknowledged before is gone.
-        let Some(log) = ghost.log_of(partition).filter(|log| !ghost.log(*log).lines.is_empty()) else { return };
+        let Some(log) = ghost.log_of(partition).filter(|log| !ghost.log(*log).lines.is_empty()) else {
+            return;
+        };
         self.tally.evaluations += 1;
         self.tally.examined += values.len() as u64;
         let is_it = |placed: &Placed| placed.producer_id >= 0 && placed.records as usize == values.len();

@@ -50,7 +50,8 @@ impl Check for SyncedBeforePromised {
         let flushed: Offset = log.replica(host).map_or(0, |replica| replica.flushed);
         if *offset > flushed && self.reported.insert(host) {
             let name = ghost.name(host);
-            let summary = format!("{name} fetches the metadata log at {offset}, and only {flushed} are on its disk");
+            let summary =
+                format!("{name} fetches the metadata log at {offset}, and only {flushed} are on its disk");
             let violation = Violation::seen_at(event, ghost, Some(index), summary);
             found.violation(violation.with_offsets(flushed, *offset));
         }

@@ -46,7 +46,9 @@ impl Check for TrueHighWatermarkMonotone {
     }
 
     fn observe(&mut self, event: &TraceEvent, step: &Step, ghost: &Ghost, found: &mut Findings) {
-        let Fact::Node(Observation::HighWatermark { to, leader: Some(view), .. }) = &event.fact else { return };
+        let Fact::Node(Observation::HighWatermark { to, leader: Some(view), .. }) = &event.fact else {
+            return;
+        };
         let Some(index) = step.log.filter(|_| step.is_current_leader) else { return };
         let log = ghost.log(index);
         if log.id.is_metadata() {

@@ -32,9 +32,8 @@ impl Check for BrokersUnfenced {
 
     fn finish(&mut self, end: &EndOfRun, ghost: &Ghost, found: &mut Findings) {
         let kinds = &ghost.config().hosts;
-        let is_broker = |index: u32| {
-            matches!(kinds.get(index as usize), Some(HostKind::Node { is_broker: true, .. }))
-        };
+        let is_broker =
+            |index: u32| matches!(kinds.get(index as usize), Some(HostKind::Node { is_broker: true, .. }));
         let brokers = running_nodes(ghost).filter(|(host, _)| is_broker(host.0));
         let looked = brokers.map(|(host, node)| {
             if ghost.is_serving(node) {

@@ -27,7 +27,8 @@ fn wrong(log: &LogGhost, ghost: &Ghost) -> Option<String> {
     if state.leader.and_then(|leader| running(ghost, leader)).is_none() {
         return Some(format!("{} has no leader that runs", log.id));
     }
-    let is_missing = |node: &&broker::ids::NodeId| running(ghost, **node).is_some() && !state.isr.contains(node);
+    let is_missing =
+        |node: &&broker::ids::NodeId| running(ghost, **node).is_some() && !state.isr.contains(node);
     let missing: Vec<i32> = state.replicas.iter().filter(is_missing).map(|node| node.0).collect();
     (!missing.is_empty()).then(|| format!("replicas {missing:?} of {} run and are not in its isr", log.id))
 }

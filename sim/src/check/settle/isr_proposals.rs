@@ -96,7 +96,8 @@ impl Check for IsrProposalsResolve {
             .map(|(log, open)| {
                 let ids: Vec<i32> = open.to.iter().map(|node| node.0).collect();
                 let (name, id) = (ghost.name(open.host), &ghost.log(log).id);
-                let what = format!("{name} still waits for isr {ids:?} of {id}, as leader of epoch {}", open.epoch);
+                let what =
+                    format!("{name} still waits for isr {ids:?} of {id}, as leader of epoch {}", open.epoch);
                 let wrong = (!is_committed(log, open)).then_some((open.at, what));
                 Looked { log: Some(log), wrong }
             })

@@ -63,7 +63,8 @@ impl Check for MetadataConverges {
                     return Looked::right(Some(index));
                 }
                 let name = ghost.name(host);
-                let what = format!("{name} knows the metadata up to {known}, and {wanted} were committed long ago");
+                let what =
+                    format!("{name} knows the metadata up to {known}, and {wanted} were committed long ago");
                 Looked::wrong(Some(index), what)
             })
             .collect();

@@ -68,7 +68,10 @@ mod tests {
     fn asking() -> Paper {
         let mut paper = Paper::with(quorum());
         paper.world(1, WorldFact::Started { incarnation: 0 });
-        paper.node(1, Observation::QuorumRoleChanged { epoch: 2, role: QuorumRole::Prospective, leader: None });
+        paper.node(
+            1,
+            Observation::QuorumRoleChanged { epoch: 2, role: QuorumRole::Prospective, leader: None },
+        );
         paper
     }
 

@@ -44,7 +44,10 @@ impl Check for QuorumLeaderElected {
             let stance = ghost.stance(*host)?;
             let is_with_it = stance.epoch == newest && stance.leader == leader.leader;
             let name = ghost.name(*host);
-            let what = format!("{name} is {:?} in epoch {} of the quorum, not in {newest}", stance.role, stance.epoch);
+            let what = format!(
+                "{name} is {:?} in epoch {} of the quorum, not in {newest}",
+                stance.role, stance.epoch
+            );
             Some(Looked { log: None, wrong: (!is_with_it).then_some((stance.since, what)) })
         });
         let looked: Vec<Looked> = looked.collect();

@@ -49,7 +49,8 @@ impl Check for ReassignmentCompletes {
         let mut looked: Vec<Looked> = open
             .map(|(log, since)| {
                 let state = ghost.log(*log).partition.as_ref();
-                let ids = |nodes: &[broker::ids::NodeId]| nodes.iter().map(|node| node.0).collect::<Vec<i32>>();
+                let ids =
+                    |nodes: &[broker::ids::NodeId]| nodes.iter().map(|node| node.0).collect::<Vec<i32>>();
                 let (adding, removing) =
                     state.map_or_else(Default::default, |state| (ids(&state.adding), ids(&state.removing)));
                 let id = &ghost.log(*log).id;

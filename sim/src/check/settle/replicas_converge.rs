@@ -38,7 +38,11 @@ fn look(index: usize, log: &LogGhost, ghost: &Ghost) -> Vec<Looked> {
             Looked::right(Some(index))
         } else {
             let how = if end == leader.end() { "with other content " } else { "" };
-            let what = format!("{} on broker {node} ends at {end} {how}and at {} on its leader", log.id, leader.end());
+            let what = format!(
+                "{} on broker {node} ends at {end} {how}and at {} on its leader",
+                log.id,
+                leader.end()
+            );
             Looked::wrong(Some(index), what)
         });
     }
@@ -57,7 +61,8 @@ impl Check for ReplicasConverge {
     fn observe(&mut self, _event: &TraceEvent, _step: &Step, _ghost: &Ghost, _found: &mut Findings) {}
 
     fn finish(&mut self, end: &EndOfRun, ghost: &Ghost, found: &mut Findings) {
-        let looked: Vec<Looked> = partitions(ghost).flat_map(|(index, log)| look(index, log, ghost)).collect();
+        let looked: Vec<Looked> =
+            partitions(ghost).flat_map(|(index, log)| look(index, log, ghost)).collect();
         judge(looked, end, ghost, &mut self.tally, found);
     }
 
