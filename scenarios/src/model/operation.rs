@@ -98,6 +98,14 @@ impl Operation {
         }
     }
 
+    /// The topic of which it has a leader elected with whatever is left, if it does.
+    pub fn forced_topic(&self) -> Option<&str> {
+        match self {
+            Operation::Elect { partition, kind: ElectionKind::Unclean } => Some(&partition.topic),
+            _ => None,
+        }
+    }
+
     /// The topic whose records it takes away, if it does.
     pub fn deleted_topic(&self) -> Option<&str> {
         match self {

@@ -6,8 +6,8 @@ use super::{Walk, fault::longest};
 use crate::catalogue::{self, Section};
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    Compare, Condition, CrashMode, ExpectedVerdict, Fault, Links, Measure, Micros, RollingMode, Scenario,
-    Topic, Trigger, Verb,
+    Compare, Condition, CrashMode, ExpectedVerdict, Fault, Links, Measure, Micros, Operation, RollingMode,
+    Scenario, Topic, Trigger, Verb,
 };
 use crate::syntax::tree::Table;
 
@@ -215,7 +215,12 @@ fn is_reachable(scenario: &Scenario, goal: &str) -> bool {
             let is_on = |config: &crate::model::ConfigMap| config.get(name).is_some_and(|on| on == "true");
             let allowed =
                 is_on(&scenario.broker_config) || scenario.topics.iter().any(|topic| is_on(&topic.config));
-            allowed && scenario.has_faults()
+            let asked = |verb: &Verb| match verb {
+                Verb::Operate { operation: Operation::Alter { config, .. }, .. } => is_on(config),
+                Verb::Operate { operation, .. } => operation.forced_topic().is_some(),
+                _ => false,
+            };
+            (allowed || scripted(&asked)) && scenario.has_faults()
         }
         _ => scenario.has_faults(),
     }

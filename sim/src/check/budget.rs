@@ -45,7 +45,11 @@ fn by_unclean_election(ghost: &Ghost, log: usize) -> Option<Permit> {
         at: unclean.at,
         what: format!("unclean election: broker {} leads epoch {}", unclean.leader, unclean.epoch),
     });
-    Some(Permit { reason: "unclean.leader.election.enable=true".to_owned(), responsible })
+    let reason = match ghost.enables_unclean(&state.id.partition.topic) {
+        true => "unclean.leader.election.enable=true",
+        false => "an unclean election by request",
+    };
+    Some(Permit { reason: reason.to_owned(), responsible })
 }
 
 fn by_power_loss(ghost: &Ghost, log: usize, host: HostId, from: Offset) -> Option<Permit> {

@@ -76,6 +76,8 @@ pub struct JudgeConfig {
     pub consumers: Vec<ConsumerFacts>,
     /// Faults that delete a topic: fault to topic.
     pub deletions: BTreeMap<String, String>,
+    /// Faults that have a leader elected uncleanly: fault to topic.
+    pub unclean_requests: BTreeMap<String, String>,
     /// `controller.quorum.fetch.timeout.ms`.
     pub quorum_fetch_timeout: Duration,
     /// `replica.lag.time.max.ms`.

@@ -80,6 +80,7 @@ pub fn config() -> JudgeConfig {
             partitions: None,
         }],
         deletions: BTreeMap::new(),
+        unclean_requests: BTreeMap::new(),
         quorum_fetch_timeout: Duration::from_secs(2),
         replica_lag_time: Duration::from_secs(10),
     }

@@ -9,14 +9,18 @@ use broker::trace::{AppendRole, BatchFact, LeaderView, Observation, TruncationRe
 
 mod cluster;
 mod step;
+mod unclean;
 
 use super::budget;
 use super::chain::Chain;
 use super::config::JudgeConfig;
 use super::findings::{EvidenceStep, Responsible};
 use super::replica::{Line, LogGhost, Loss, Lost, Placed, Replica};
+use crate::history::HistoryEvent;
 use crate::plan::{HostId, HostKind};
 use crate::trace::{Fact, TraceEvent};
+
+use unclean::UncleanRules;
 
 pub use step::{Broker, Host, PartitionStep, Reopened, Stance, Step};
 
@@ -34,6 +38,7 @@ pub struct Ghost {
     applied: Option<Offset>,
     features: BTreeMap<String, i16>,
     controller: Option<(LeaderEpoch, HostId)>,
+    unclean: UncleanRules,
     story: VecDeque<(Option<usize>, EvidenceStep)>,
 }
 
@@ -59,6 +64,7 @@ impl Ghost {
             applied: None,
             features: BTreeMap::new(),
             controller: None,
+            unclean: UncleanRules::default(),
             story: VecDeque::new(),
         }
     }
@@ -158,11 +164,6 @@ impl Ghost {
         hosts.filter(move |(_, kind)| is_one(kind)).map(|(index, _)| HostId(index as u32))
     }
 
-    /// `unclean.leader.election.enable` of a topic.
-    pub fn allows_unclean(&self, topic: &str) -> bool {
-        self.config.topics.get(topic).is_some_and(|facts| facts.unclean_elections)
-    }
-
     /// Runs, registered in this boot, and not fenced: what it says counts (museum 1.1 c).
     pub fn is_serving(&self, node: NodeId) -> bool {
         let Some(host) = self.host_of(node).and_then(|host| self.host(host)) else { return false };
@@ -191,6 +192,7 @@ impl Ghost {
         match (&event.fact, event.host) {
             (Fact::Node(observation), Some(host)) => self.node(event, host, observation, &mut step),
             (Fact::World(fact), host) => self.world(event, host, fact),
+            (Fact::Client(HistoryEvent::Operated { fault, .. }), _) => self.election_answered(fault),
             (Fact::Node(_), None) | (Fact::Client(_), _) => {}
         }
         step

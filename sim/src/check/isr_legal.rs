@@ -81,7 +81,7 @@ fn wrong_step(ghost: &Ghost, change: &PartitionStep, now: &PartitionFact) -> Opt
     let leader = now.leader.filter(|leader| now.leader != before.leader && !may_lead(before, *leader));
     let is_last_known = |leader: &NodeId| knows_nobody(before) && before.last_known_elr == [*leader];
     let is_unclean = change.election == Election::Unclean && !now.leader.as_ref().is_some_and(is_last_known);
-    ((leader.is_some() || is_unclean) && !ghost.allows_unclean(&ghost.log(change.log).id.partition.topic))
+    ((leader.is_some() || is_unclean) && !ghost.may_elect_unclean(&ghost.log(change.log).id.partition.topic))
         .then(|| format!("the leader of epoch {} is elected although it may lack records", now.leader_epoch))
 }
 

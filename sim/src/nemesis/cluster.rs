@@ -2,11 +2,11 @@
 //! operator's machine. What becomes of it is history; the [`super::Director`] reads it there.
 
 use broker::ids::TopicPartition;
-use scenarios::model::{ElectionKind, Operation, PartitionRef, Replicas, Target, Verb};
+use scenarios::model::{Configured, ElectionKind, Operation, PartitionRef, Replicas, Target, Verb};
 
 use super::strike::{Strike, Struck};
 use super::target::partitions;
-use crate::client::{AdminStep, AdminTask};
+use crate::client::{AdminStep, AdminTask, ConfigOwner};
 use crate::plan::{HostId, HostKind};
 
 /// What the operator is to do, in words and in steps, and the machines that it concerns.
@@ -75,6 +75,16 @@ fn order(strike: &mut Strike<'_>, operation: &Operation) -> Option<Order> {
                 AdminStep::CreateTopic { topic: topic.clone() },
             ];
             of_topic(topic, "delete and create again", steps)
+        }
+        Operation::Alter { whose, config } => {
+            let (whose, of) = match whose {
+                Configured::Topic(topic) => (ConfigOwner::Topic(topic.clone()), format!("topic {topic}")),
+                Configured::Broker(id) => (ConfigOwner::Broker(Some(*id as i32)), format!("broker {id}")),
+                Configured::Brokers => (ConfigOwner::Broker(None), "all brokers".to_owned()),
+            };
+            let set: Vec<String> = config.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let steps = vec![AdminStep::Alter { whose, configs: config.clone() }];
+            Some(Order { what: format!("{of}: {}", set.join(", ")), steps, targets: Vec::new() })
         }
         Operation::UpdateFeature { name, level } => {
             let steps = vec![AdminStep::UpdateFeature { name: name.clone(), level: *level }];

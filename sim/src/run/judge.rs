@@ -1,9 +1,11 @@
 //! The judge of the room `check`, as a run uses it.
 
+use std::collections::BTreeMap;
+
 use broker::config::{BrokerConfig, TopicConfig};
 use broker::time::Duration;
 use reports::model::CheckResult as Word;
-use scenarios::model::{Level, Verb};
+use scenarios::model::{Level, Operation, Verb};
 
 use super::judging::{Ending, Finding, Judgement, Judging};
 use crate::check::{
@@ -123,10 +125,6 @@ fn judge_config(plan: &Plan) -> JudgeConfig {
         partitions: consumer.partitions.clone(),
     });
     let decides = first_controller(plan);
-    let deletions = plan.faults.iter().filter_map(|fault| match &fault.verb {
-        Verb::Operate { operation, .. } => Some((fault.id.clone(), operation.deleted_topic()?.to_owned())),
-        _ => None,
-    });
     JudgeConfig {
         hosts: plan.hosts.iter().map(|host| host.kind.clone()).collect(),
         names: plan.hosts.iter().map(|host| host.name.clone()).collect(),
@@ -134,7 +132,8 @@ fn judge_config(plan: &Plan) -> JudgeConfig {
         topics: plan.topics.iter().map(|topic| (topic.name.clone(), topic_facts(plan, topic))).collect(),
         producers: producers.collect(),
         consumers: consumers.collect(),
-        deletions: deletions.collect(),
+        deletions: operations(plan, |operation| operation.deleted_topic()),
+        unclean_requests: operations(plan, |operation| operation.forced_topic()),
         quorum_fetch_timeout: decides.quorum_fetch_timeout,
         replica_lag_time: decides.replica_lag_time_max,
     }
@@ -144,6 +143,15 @@ fn judge_config(plan: &Plan) -> JudgeConfig {
 fn first_controller(plan: &Plan) -> BrokerConfig {
     let host = plan.controllers().first().and_then(|host| plan.hosts.get(host.0 as usize));
     host.map(|host| BrokerConfig::from_map(&host.config).unwrap_or_default()).unwrap_or_default()
+}
+
+/// The topic that each cluster verb of a kind is about, by fault.
+fn operations(plan: &Plan, topic: impl Fn(&Operation) -> Option<&str>) -> BTreeMap<String, String> {
+    let faults = plan.faults.iter().filter_map(|fault| match &fault.verb {
+        Verb::Operate { operation, .. } => Some((fault.id.clone(), topic(operation)?.to_owned())),
+        _ => None,
+    });
+    faults.collect()
 }
 
 /// A topic's own values over those of the first controller, which decides.

@@ -41,9 +41,10 @@ impl Ghost {
             MetadataFact::PartitionChanged { log, election, state } => {
                 self.partition_changed(event, log, *election, state, step);
             }
-            MetadataFact::TopicCreated { .. }
-            | MetadataFact::ProducerIdsAllocated { .. }
-            | MetadataFact::ConfigChanged { .. } => {}
+            MetadataFact::ConfigChanged { resource, name, value } => {
+                self.config_changed(resource, name, value.as_deref());
+            }
+            MetadataFact::TopicCreated { .. } | MetadataFact::ProducerIdsAllocated { .. } => {}
         }
     }
 
@@ -101,6 +102,7 @@ impl Ghost {
     }
 
     pub(super) fn world(&mut self, event: &TraceEvent, host: Option<HostId>, fact: &WorldFact) {
+        self.election_asked(fact);
         if let WorldFact::FaultFired { id, n, what, targets, .. } = fact {
             let what = format!("fault {id}: {what}");
             let fault = Some(format!("{id}#{n}"));

@@ -9,18 +9,25 @@ use broker::wire::messages::alter_partition_reassignments_request::{
 };
 use broker::wire::messages::delete_topics_request::DeleteTopicState;
 use broker::wire::messages::elect_leaders_request::TopicPartitions;
+use broker::wire::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use broker::wire::messages::metadata_request::MetadataRequestTopic;
 use broker::wire::messages::update_features_request::FeatureUpdateKey;
 use broker::wire::messages::{
     AlterPartitionReassignmentsRequest, BrokerId, CreateTopicsRequest, DeleteTopicsRequest,
-    ElectLeadersRequest, ElectLeadersResponse, MetadataRequest, MetadataResponse, TopicName,
-    UpdateFeaturesRequest,
+    ElectLeadersRequest, ElectLeadersResponse, IncrementalAlterConfigsRequest, MetadataRequest,
+    MetadataResponse, TopicName, UpdateFeaturesRequest,
 };
 use broker::wire::{ErrorCode, NO_ERROR, Request, Response, StrBytes};
 
-use super::task::AdminStep;
+use super::task::{AdminStep, ConfigOwner};
 use super::topics::NewTopic;
 
+/// `ConfigResource.Type.TOPIC`.
+const TOPIC_RESOURCE: i8 = 2;
+/// `ConfigResource.Type.BROKER`.
+const BROKER_RESOURCE: i8 = 4;
+/// `AlterConfigOp.OpType.SET`.
+const SET: i8 = 0;
 /// `FeatureUpdate.UpgradeType.UNSAFE_DOWNGRADE`: up or down, whatever is lost by it.
 const UNSAFE_DOWNGRADE: i8 = 3;
 
@@ -125,6 +132,26 @@ impl AdminStep {
                     .with_topics(vec![topic])
                     .into()
             }
+            AdminStep::Alter { whose, configs } => {
+                let (resource_type, name) = match whose {
+                    ConfigOwner::Topic(topic) => (TOPIC_RESOURCE, topic.clone()),
+                    // Without a name: the default of all brokers.
+                    ConfigOwner::Broker(id) => {
+                        (BROKER_RESOURCE, id.map_or_else(String::new, |id| id.to_string()))
+                    }
+                };
+                let set = configs.iter().map(|(name, value)| {
+                    AlterableConfig::default()
+                        .with_name(StrBytes::from_string(name.clone()))
+                        .with_config_operation(SET)
+                        .with_value(Some(StrBytes::from_string(value.clone())))
+                });
+                let resource = AlterConfigsResource::default()
+                    .with_resource_type(resource_type)
+                    .with_resource_name(StrBytes::from_string(name))
+                    .with_configs(set.collect());
+                IncrementalAlterConfigsRequest::default().with_resources(vec![resource]).into()
+            }
             AdminStep::UpdateFeature { name, level } => {
                 let update = FeatureUpdateKey::default()
                     .with_feature(StrBytes::from_string(name.clone()))
@@ -164,6 +191,9 @@ impl AdminStep {
                 let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
                 let codes = partitions.map(|partition| partition.error_code);
                 judge([answer.error_code].into_iter().chain(codes), |_| false)
+            }
+            (AdminStep::Alter { .. }, Response::IncrementalAlterConfigs(answer)) => {
+                judge(answer.responses.iter().map(|resource| resource.error_code), |_| false)
             }
             (AdminStep::UpdateFeature { .. }, Response::UpdateFeatures(answer)) => {
                 let codes = answer.results.iter().map(|feature| feature.error_code);

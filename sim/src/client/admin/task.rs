@@ -1,5 +1,7 @@
 //! What an operator is asked to do.
 
+use std::collections::BTreeMap;
+
 use broker::io::{ConnectionId, Input};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,8 @@ pub enum AdminStep {
     Elect { topic: String, partitions: Vec<i32>, is_unclean: bool, is_needed: bool },
     /// AlterPartitionReassignments (KIP-455).
     Reassign { topic: String, partitions: Vec<i32>, replicas: Vec<i32> },
+    /// IncrementalAlterConfigs (KIP-339): sets these configs.
+    Alter { whose: ConfigOwner, configs: BTreeMap<String, String> },
     /// UpdateFeatures (KIP-584); `level` 0 turns the feature off.
     UpdateFeature { name: String, level: i16 },
     /// Wait until metadata shows these replicas and no others: the reassignment is complete.
