@@ -33,6 +33,13 @@ impl Check for LogBounds {
                     .then(|| format!("high watermark {to} of {log} is not in {log_start}..={log_end}"));
                 ((*to, *to), wrong)
             }
+            Observation::LogStartAdvanced { log, from, to } => {
+                let replica = step.log.zip(event.host).and_then(|(at, host)| ghost.log(at).replica(host));
+                let high_watermark = replica.map_or(*to, |replica| replica.high_watermark);
+                let wrong = (*to > high_watermark)
+                    .then(|| format!("{log} begins at {to}, above its high watermark {high_watermark}"));
+                ((*from, *to - 1), wrong)
+            }
             Observation::Appended { log, batch, .. } => {
                 let Some((end, epoch)) = step.appended_at else { return };
                 let base = batch.base_offset;
@@ -66,6 +73,8 @@ impl Check for LogBounds {
 
 #[cfg(test)]
 mod tests {
+    use broker::trace::Observation;
+
     use super::super::findings::CheckOutcome;
     use super::super::fixture::*;
 
@@ -74,6 +83,16 @@ mod tests {
         let mut paper = Paper::started(config());
         paper.write(0, &[1, 2], batch(0, 2, 0, 1)).commit(0, 0, 0, 2);
         assert_eq!(paper.outcome("log-bounds"), CheckOutcome::Held);
+    }
+
+    #[test]
+    fn d_7_a_start_above_the_high_watermark_is_rejected() {
+        for (to, outcome) in [(1, CheckOutcome::Held), (2, CheckOutcome::Violated)] {
+            let mut paper = Paper::started(config());
+            paper.write(0, &[], batch(0, 2, 0, 1)).high_watermark(0, 0, 1, 2, None);
+            paper.node(0, Observation::LogStartAdvanced { log: log(), from: 0, to });
+            assert_eq!(paper.outcome("log-bounds"), outcome, "{to}");
+        }
     }
 
     #[test]
