@@ -398,7 +398,10 @@ mod tests {
                         reassign alter admin";
         assert_eq!(names(verbs()).join(" "), expected);
         assert_eq!(names(triggers()), ["at", "every", "when", "after", "on"]);
-        assert_eq!(names(chaos_kinds()), ["crash", "pause", "partition", "link"]);
+        assert_eq!(
+            names(chaos_kinds()),
+            ["crash", "pause", "partition", "link", "hold", "metadata_lag", "fence", "shutdown", "wipe"]
+        );
     }
 
     #[test]

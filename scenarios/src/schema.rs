@@ -151,6 +151,7 @@ fn kind(kind: Kind, definitions: &mut Map<String, Json>) -> Json {
             json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
         }
         Kind::Weights(words) => weights(json!({ "enum": words })),
+        Kind::MessageWeights => weights(json!({ "type": "string" })),
         Kind::TargetWeights => weights(reference("target")),
         Kind::MaxDown => draw(json!({ "type": ["integer", "string"] })),
         Kind::Table(spec) => table_reference(spec, definitions),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CrashMode, Distribution, Micros, Milli, Ppm, Span, Target, Value};
+use super::{CrashMode, Distribution, Message, Micros, Milli, Ppm, Span, Target, Value};
 
 /// Alternatives with their weights, in file order; never empty, the sum is positive.
 pub type Weighted<T> = Vec<(T, u32)>;
@@ -53,12 +53,27 @@ pub struct Chaos {
     pub partition: Option<ChaosPartition>,
     /// `[chaos.link]`.
     pub link: Option<ChaosLink>,
+    /// `[chaos.hold]`.
+    pub hold: Option<ChaosHold>,
+    /// `[chaos.metadata_lag]`.
+    pub metadata_lag: Option<ChaosNodes>,
+    /// `[chaos.fence]`.
+    pub fence: Option<ChaosNodes>,
+    /// `[chaos.shutdown]`.
+    pub shutdown: Option<ChaosNodes>,
+    /// `[chaos.wipe]`.
+    pub wipe: Option<ChaosNodes>,
 }
 
 impl Chaos {
     /// Whether there is any kind.
     pub fn is_some(&self) -> bool {
-        self.crash.is_some() || self.pause.is_some() || self.partition.is_some() || self.link.is_some()
+        self.crash.is_some()
+            || self.pause.is_some()
+            || self.partition.is_some()
+            || self.link.is_some()
+            || self.hold.is_some()
+            || [&self.metadata_lag, &self.fence, &self.shutdown, &self.wipe].iter().any(|kind| kind.is_some())
     }
 }
 
@@ -132,6 +147,32 @@ pub struct ChaosLink {
     pub loss: Ppm,
     /// Bits per second of each direction. Default: no limit.
     pub bandwidth: Option<u64>,
+    /// The table.
+    pub span: Span,
+}
+
+/// Hold a message back, and what follows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChaosHold {
+    /// Which: the first of that kind after the strike. Required.
+    pub messages: Weighted<Message>,
+    /// Mean time between two (exponential). Required.
+    pub mean_every: Micros,
+    /// How long. Default exponential, mean 5 s.
+    pub hold: Distribution,
+    /// The table.
+    pub span: Span,
+}
+
+/// Something that strikes nodes and lasts: metadata lag, fencing, shutdown, a replaced disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChaosNodes {
+    /// Whom. Default `random(brokers)`.
+    pub targets: Weighted<Target>,
+    /// Mean time between two (exponential). Required.
+    pub mean_every: Micros,
+    /// How long it lasts, or nodes stay down. Default exponential, mean 5 s.
+    pub hold: Distribution,
     /// The table.
     pub span: Span,
 }

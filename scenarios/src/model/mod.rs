@@ -30,7 +30,8 @@ mod target;
 mod value;
 
 pub use chaos::{
-    Chaos, ChaosCrash, ChaosLink, ChaosPartition, ChaosPause, ChaosShape, MaxDown, Swarm, Weighted,
+    Chaos, ChaosCrash, ChaosHold, ChaosLink, ChaosNodes, ChaosPartition, ChaosPause, ChaosShape, MaxDown,
+    Swarm, Weighted,
 };
 pub use client::{Consumer, Keys, Producer, Rate, SizeRange};
 pub use cluster::{

@@ -28,6 +28,21 @@ pub(crate) static CHAOS: TableSpec = TableSpec {
         optional("pause", Kind::Table(&CHAOS_PAUSE), "none", "Pause and resume nodes or clients."),
         optional("partition", Kind::Table(&CHAOS_PARTITION), "none", "Cut the network."),
         optional("link", Kind::Table(&CHAOS_LINK), "none", "Make links slow or lossy."),
+        optional("hold", Kind::Table(&CHAOS_HOLD), "none", "Hold a message back, and what follows it."),
+        optional(
+            "metadata_lag",
+            Kind::Table(&CHAOS_METADATA_LAG),
+            "none",
+            "Let brokers hear nothing new about the cluster.",
+        ),
+        optional("fence", Kind::Table(&CHAOS_FENCE), "none", "Let brokers be fenced that live."),
+        optional("shutdown", Kind::Table(&CHAOS_SHUTDOWN), "none", "Shut nodes down in order."),
+        optional(
+            "wipe",
+            Kind::Table(&CHAOS_WIPE),
+            "none",
+            "Replace disks, as far as nothing may be lost by it.",
+        ),
         not_yet("disk"),
         not_yet("clock"),
         not_yet("admin"),
@@ -95,5 +110,60 @@ pub(crate) static CHAOS_EFFECT: TableSpec = TableSpec {
         not_yet("reorder"),
         not_yet("corrupt"),
         optional("bandwidth", Kind::Bandwidth, "no limit", "Bits per second of each direction."),
+    ],
+};
+
+/// `[chaos.hold]`.
+pub(crate) static CHAOS_HOLD: TableSpec = TableSpec {
+    name: "[chaos.hold]",
+    about: "Hold the first message of a kind back, and what follows it on its connection.",
+    keys: &[
+        required("messages", Kind::MessageWeights, "Which, with weights: \"AlterPartition response\"."),
+        required("mean_every", Kind::Duration, "Mean time between two."),
+        optional("hold", Kind::Distribution, "exp, mean 5s", "How long."),
+    ],
+};
+
+/// `[chaos.metadata_lag]`.
+pub(crate) static CHAOS_METADATA_LAG: TableSpec = TableSpec {
+    name: "[chaos.metadata_lag]",
+    about: "Let brokers hear nothing new about the cluster.",
+    keys: &[
+        optional("targets", Kind::TargetWeights, "[\"random(brokers)\"]", "Whom, with weights."),
+        required("mean_every", Kind::Duration, "Mean time between two."),
+        optional("hold", Kind::Distribution, "exp, mean 5s", "How long."),
+    ],
+};
+
+/// `[chaos.fence]`.
+pub(crate) static CHAOS_FENCE: TableSpec = TableSpec {
+    name: "[chaos.fence]",
+    about: "Let brokers be fenced that live.",
+    keys: &[
+        optional("targets", Kind::TargetWeights, "[\"random(brokers)\"]", "Whom, with weights."),
+        required("mean_every", Kind::Duration, "Mean time between two."),
+        optional("hold", Kind::Distribution, "exp, mean 5s", "How long."),
+    ],
+};
+
+/// `[chaos.shutdown]`.
+pub(crate) static CHAOS_SHUTDOWN: TableSpec = TableSpec {
+    name: "[chaos.shutdown]",
+    about: "Shut nodes down in order.",
+    keys: &[
+        optional("targets", Kind::TargetWeights, "[\"random(brokers)\"]", "Whom, with weights."),
+        required("mean_every", Kind::Duration, "Mean time between two."),
+        optional("down", Kind::Distribution, "exp, mean 5s", "How long until they boot again."),
+    ],
+};
+
+/// `[chaos.wipe]`.
+pub(crate) static CHAOS_WIPE: TableSpec = TableSpec {
+    name: "[chaos.wipe]",
+    about: "Replace disks; a strike by which acknowledged records might be lost is skipped.",
+    keys: &[
+        optional("targets", Kind::TargetWeights, "[\"random(brokers)\"]", "Whom, with weights."),
+        required("mean_every", Kind::Duration, "Mean time between two."),
+        optional("down", Kind::Distribution, "exp, mean 5s", "How long nodes stay down."),
     ],
 };

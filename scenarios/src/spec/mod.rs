@@ -21,8 +21,8 @@ mod message;
 mod operation;
 
 pub(crate) use chaos::{
-    CHAOS, CHAOS_CRASH, CHAOS_CRASH_MODES, CHAOS_EFFECT, CHAOS_LINK, CHAOS_PARTITION, CHAOS_PAUSE, SHAPES,
-    SWARM,
+    CHAOS, CHAOS_CRASH, CHAOS_CRASH_MODES, CHAOS_EFFECT, CHAOS_FENCE, CHAOS_HOLD, CHAOS_LINK,
+    CHAOS_METADATA_LAG, CHAOS_PARTITION, CHAOS_PAUSE, CHAOS_SHUTDOWN, CHAOS_WIPE, SHAPES, SWARM,
 };
 pub(crate) use client::{CONSUMER, PRODUCER};
 pub(crate) use cluster::{BROKER, CLUSTER, CONTROLLER, DISK, MODES, NETWORK, NETWORK_LINK, OVERRIDE, TOPIC};
@@ -116,6 +116,8 @@ pub(crate) enum Kind {
     /// Words with weights, or one of them.
     Weights(&'static [&'static str]),
     TargetWeights,
+    /// Kinds of messages with weights, or one of them.
+    MessageWeights,
     MaxDown,
     /// `">= 5"` or a list of them.
     Comparisons,

@@ -3,10 +3,10 @@
 use super::Walk;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    Chaos, ChaosCrash, ChaosLink, ChaosPartition, ChaosPause, ChaosShape, CrashMode, Distribution, MaxDown,
-    Micros, Ppm, Swarm, Target, Value, Weighted,
+    Chaos, ChaosCrash, ChaosHold, ChaosLink, ChaosNodes, ChaosPartition, ChaosPause, ChaosShape, CrashMode,
+    Distribution, MaxDown, Micros, Ppm, Swarm, Target, Value, Weighted,
 };
-use crate::spec;
+use crate::spec::{self, TableSpec};
 use crate::syntax::tree::{Node, Val};
 
 /// The only formula that `max_down` may be, without its spaces.
@@ -54,6 +54,15 @@ impl Walk<'_> {
             pause: fields.node("pause").and_then(|node| self.chaos_pause(node)),
             partition: fields.node("partition").and_then(|node| self.chaos_partition(node)),
             link: fields.node("link").and_then(|node| self.chaos_link(node)),
+            hold: fields.node("hold").and_then(|node| self.chaos_hold(node)),
+            metadata_lag: fields
+                .node("metadata_lag")
+                .and_then(|node| self.chaos_nodes(&spec::CHAOS_METADATA_LAG, "hold", node)),
+            fence: fields.node("fence").and_then(|node| self.chaos_nodes(&spec::CHAOS_FENCE, "hold", node)),
+            shutdown: fields
+                .node("shutdown")
+                .and_then(|node| self.chaos_nodes(&spec::CHAOS_SHUTDOWN, "down", node)),
+            wipe: fields.node("wipe").and_then(|node| self.chaos_nodes(&spec::CHAOS_WIPE, "down", node)),
         };
         fields.close();
         chaos
@@ -132,6 +141,32 @@ impl Walk<'_> {
         let span = fields.whole();
         fields.close();
         Some(ChaosLink { mean_every: mean_every?, hold, delay, loss, bandwidth, span })
+    }
+
+    fn chaos_hold(&mut self, node: &Node) -> Option<ChaosHold> {
+        let fields = self.open_node(&spec::CHAOS_HOLD, node)?;
+        let messages = fields.node("messages").and_then(|node| self.weights(node, Walk::message));
+        let mean_every = fields.node("mean_every").and_then(|node| self.period(node));
+        let hold = self.hold(fields.node("hold"));
+        let span = fields.whole();
+        fields.close();
+        Some(ChaosHold { messages: messages?, mean_every: mean_every?, hold, span })
+    }
+
+    /// `hold`: the key that says how long.
+    fn chaos_nodes(
+        &mut self,
+        spec: &'static TableSpec,
+        hold: &'static str,
+        node: &Node,
+    ) -> Option<ChaosNodes> {
+        let fields = self.open_node(spec, node)?;
+        let targets = self.chaos_targets(fields.node("targets"));
+        let mean_every = fields.node("mean_every").and_then(|node| self.period(node));
+        let hold = self.hold(fields.node(hold));
+        let span = fields.whole();
+        fields.close();
+        Some(ChaosNodes { targets, mean_every: mean_every?, hold, span })
     }
 
     fn chaos_targets(&mut self, node: Option<&Node>) -> Weighted<Target> {

@@ -187,12 +187,21 @@ fn is_reachable(scenario: &Scenario, goal: &str) -> bool {
                 Verb::RollingRestart { mode, .. } => *mode != RollingMode::Shutdown,
                 verb => matches!(verb, Verb::Crash { .. }),
             };
-            may_crash || scripted(&crashes)
+            may_crash || chaos.wipe.is_some() || scripted(&crashes)
         }
-        "wipes" => scripted(&|verb| matches!(verb, Verb::Crash { mode: CrashMode::Wipe, .. })),
-        "shutdowns" => scripted(&|verb| {
-            matches!(verb, Verb::Shutdown { .. } | Verb::RollingRestart { mode: RollingMode::Shutdown, .. })
-        }),
+        "wipes" => {
+            chaos.wipe.is_some()
+                || scripted(&|verb| matches!(verb, Verb::Crash { mode: CrashMode::Wipe, .. }))
+        }
+        "shutdowns" => {
+            chaos.shutdown.is_some()
+                || scripted(&|verb| {
+                    matches!(
+                        verb,
+                        Verb::Shutdown { .. } | Verb::RollingRestart { mode: RollingMode::Shutdown, .. }
+                    )
+                })
+        }
         "power_losses" => {
             chaos.crash.as_ref().is_some_and(may_lose_power)
                 || scripted(&|verb| {
@@ -205,8 +214,14 @@ fn is_reachable(scenario: &Scenario, goal: &str) -> bool {
         }
         "pauses" => chaos.pause.is_some() || scripted(&|verb| matches!(verb, Verb::Pause { .. })),
         "partitions" => chaos.partition.is_some() || scripted(&|verb| matches!(verb, Verb::Partition { .. })),
-        "held_messages" => scripted(&|verb| matches!(verb, Verb::Hold { .. } | Verb::MetadataLag { .. })),
-        "dropped_messages" => scripted(&|verb| matches!(verb, Verb::Drop { .. } | Verb::Fence { .. })),
+        "held_messages" => {
+            chaos.hold.is_some()
+                || chaos.metadata_lag.is_some()
+                || scripted(&|verb| matches!(verb, Verb::Hold { .. } | Verb::MetadataLag { .. }))
+        }
+        "dropped_messages" => {
+            chaos.fence.is_some() || scripted(&|verb| matches!(verb, Verb::Drop { .. } | Verb::Fence { .. }))
+        }
         "acked_records" => !scenario.producers.is_empty(),
         "consumed_records" => !scenario.producers.is_empty() && !scenario.consumers.is_empty(),
         "controller_elections" => true,

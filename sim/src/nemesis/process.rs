@@ -17,7 +17,8 @@ pub(super) fn crash(strike: &mut Strike<'_>) -> Struck {
     if victims.is_empty() {
         return Struck::NoTarget;
     }
-    if !strike.is_allowed(&victims) {
+    let is_wipe = *mode == CrashMode::Wipe;
+    if !strike.is_allowed(&victims) || (is_wipe && !strike.may_lose_disks(&victims)) {
         return Struck::Skipped;
     }
     let (mode, word) = match mode {

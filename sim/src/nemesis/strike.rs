@@ -1,5 +1,6 @@
 //! One strike of one fault: its verb, its victims, and the limits of random strikes.
 
+use broker::ids::NodeId;
 use scenarios::model::Verb;
 
 use super::held::{Held, Undo};
@@ -141,6 +142,28 @@ impl Strike<'_> {
         let limits = self.plan.limits;
         (!hits_broker || brokers_out <= limits.max_down as usize)
             && (!hits_controller || !limits.keep_quorum || keeps_quorum)
+    }
+
+    /// May a random strike replace these machines' disks? Only while nothing that is acknowledged can be lost by it: with what
+    /// is out of sync already, fewer replicas than `min.insync.replicas` lack anything, and somebody is left in the ISR.
+    /// Voters keep their disks if the quorum is to be kept: a voter that forgets its vote breaks what no majority can mend.
+    pub fn may_lose_disks(&self, victims: &[HostId]) -> bool {
+        if !self.is_chaos {
+            return true;
+        }
+        let voters = self.plan.controllers();
+        if self.plan.limits.keep_quorum && victims.iter().any(|victim| voters.contains(victim)) {
+            return false;
+        }
+        let nodes: Vec<NodeId> = victims.iter().filter_map(|host| self.view.node_of(*host)).collect();
+        self.view.partitions().filter(|state| state.replicas.iter().any(|id| nodes.contains(id))).all(
+            |state| {
+                let is_whole = |id: &&NodeId| state.isr.contains(id) && !nodes.contains(id);
+                let whole = state.replicas.iter().filter(is_whole).count();
+                let lacking = state.replicas.len() - whole;
+                whole > 0 && (lacking as i64) < i64::from(state.min_isr)
+            },
+        )
     }
 
     /// Carries the verb out.

@@ -69,15 +69,25 @@ impl Story {
     }
 
     pub(super) fn with(faults: Vec<PlannedFault>, is_inert: bool) -> Story {
-        Story::of(faults, is_inert, None)
+        Story::of(faults, is_inert, None, |_| {})
     }
 
     /// One machine is not in service yet.
     pub(super) fn with_standby(faults: Vec<PlannedFault>, standby: HostId) -> Story {
-        Story::of(faults, false, Some(standby))
+        Story::of(faults, false, Some(standby), |_| {})
     }
 
-    fn of(faults: Vec<PlannedFault>, is_inert: bool, standby: Option<HostId>) -> Story {
+    /// With a plan that was changed.
+    fn planned(faults: Vec<PlannedFault>, change: impl FnOnce(&mut Plan)) -> Story {
+        Story::of(faults, false, None, change)
+    }
+
+    fn of(
+        faults: Vec<PlannedFault>,
+        is_inert: bool,
+        standby: Option<HostId>,
+        change: impl FnOnce(&mut Plan),
+    ) -> Story {
         let mut plan = Plan::draw_scenario(&scenario(), "", Seed(1)).unwrap();
         if faults.iter().any(|fault| matches!(fault.verb, Verb::Operate { .. })) {
             let kind = HostKind::Client { name: "operator".into() };
@@ -87,6 +97,7 @@ impl Story {
         }
         plan.faults = faults;
         plan.standby = standby.into_iter().collect();
+        change(&mut plan);
         let mut story = Story {
             director: Director::new(&plan, is_inert),
             view: ClusterView::new(&plan),
@@ -728,4 +739,26 @@ fn resets_name_both_ends() {
     assert_eq!(story.world.resets[1], (vec![HostId(1)], vec![HostId(2)], false));
     let (from, to, is_told) = &story.world.resets[0];
     assert!(*is_told && *from == vec![HostId(0)] && !to.contains(&HostId(0)) && to.len() > 2);
+}
+
+#[test]
+fn a_random_wipe_spares_what_would_be_lost_by_it() {
+    let wipe = |target| Verb::Crash { target, mode: CrashMode::Wipe, bind: None };
+    let strikes = |keep_quorum: bool, isr: &[i32]| {
+        let mut random = fault("wipe", at(10), wipe(Target::Broker(1)));
+        random.is_chaos = true;
+        let mut story = Story::planned(vec![random], |plan| plan.limits.keep_quorum = keep_quorum);
+        story.lead(0, 0, isr);
+        story.lead(1, 0, isr);
+        story.wait(11);
+        (story.fired().len(), story.director.skipped())
+    };
+    assert_eq!(strikes(false, &[0, 1, 2]), (1, 0));
+    assert_eq!(
+        strikes(false, &[0, 1]),
+        (0, 1),
+        "another replica is behind already, and min.insync.replicas is 2"
+    );
+    assert_eq!(strikes(false, &[1]), (0, 1), "the last one in sync");
+    assert_eq!(strikes(true, &[0, 1, 2]), (0, 1), "it is a voter too");
 }

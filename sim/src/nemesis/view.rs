@@ -396,7 +396,8 @@ impl ClusterView {
         }
     }
 
-    fn node_of(&self, host: HostId) -> Option<NodeId> {
+    /// The node on a host, if one runs there.
+    pub fn node_of(&self, host: HostId) -> Option<NodeId> {
         self.node_hosts.iter().find(|(_, h)| **h == host).map(|(node, _)| *node)
     }
 
@@ -413,6 +414,11 @@ impl ClusterView {
     /// The committed state of a partition.
     pub fn partition(&self, partition: &TopicPartition) -> Option<&PartitionFact> {
         self.partitions.get(partition).map(|partition| &partition.state)
+    }
+
+    /// The committed state of every partition.
+    pub fn partitions(&self) -> impl Iterator<Item = &PartitionFact> {
+        self.partitions.values().map(|partition| &partition.state)
     }
 
     /// The active controller.

@@ -1,8 +1,8 @@
 //! Random strikes: which kinds a seed enables, how fast, and every strike with its time.
 
 use scenarios::model::{
-    ChaosShape, Distribution, Halves, LinkScope, Links, MaxDown, Micros, PartitionShape, Scenario, Target,
-    Verb,
+    ChaosNodes, ChaosShape, CrashMode, Distribution, Halves, LinkScope, Links, MaxDown, MessageFilter,
+    Micros, PartitionShape, Scenario, Target, Verb,
 };
 
 use super::draw::place;
@@ -54,6 +54,25 @@ pub(super) fn strikes(scenario: &Scenario, plan: &Plan, horizon_us: u64) -> Vec<
             let (one, other) = two_of(&nodes, dice)?;
             let scope = LinkScope::Between { one, other };
             Some(Verb::Link { scope, delay: link.delay.clone(), loss: link.loss, bandwidth: link.bandwidth })
+        });
+    }
+    if let Some(hold) = &chaos.hold {
+        swarm.kind("hold", hold.mean_every, &hold.hold, &mut all, |dice| {
+            let message = weighted(&hold.messages, dice)?.clone();
+            let what = MessageFilter { message, from: None, to: None, nth: Some(1) };
+            Some(Verb::Hold { what, bind: None })
+        });
+    }
+    let nodes: [(&str, &Option<ChaosNodes>, fn(Target) -> Verb); 4] = [
+        ("metadata_lag", &chaos.metadata_lag, |target| Verb::MetadataLag { target, bind: None }),
+        ("fence", &chaos.fence, |target| Verb::Fence { target, bind: None }),
+        ("shutdown", &chaos.shutdown, |target| Verb::Shutdown { target, bind: None }),
+        ("wipe", &chaos.wipe, |target| Verb::Crash { target, mode: CrashMode::Wipe, bind: None }),
+    ];
+    for (kind, table, verb) in nodes {
+        let Some(table) = table else { continue };
+        swarm.kind(kind, table.mean_every, &table.hold, &mut all, |dice| {
+            Some(verb(weighted(&table.targets, dice)?.clone()))
         });
     }
     all
