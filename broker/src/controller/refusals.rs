@@ -8,10 +8,11 @@ use crate::wire::messages::delete_topics_response::DeletableTopicResult;
 use crate::wire::messages::incremental_alter_configs_request::AlterConfigsResource;
 use crate::wire::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use crate::wire::messages::{
-    AllocateProducerIdsResponse, AlterPartitionReassignmentsResponse, AlterPartitionResponse,
-    BrokerHeartbeatResponse, BrokerRegistrationResponse, CreatePartitionsResponse, CreateTopicsResponse,
-    DeleteTopicsResponse, DescribeQuorumResponse, IncrementalAlterConfigsResponse,
-    ListPartitionReassignmentsResponse, UnregisterBrokerResponse, UpdateFeaturesResponse,
+    AddRaftVoterResponse, AllocateProducerIdsResponse, AlterPartitionReassignmentsResponse,
+    AlterPartitionResponse, BrokerHeartbeatResponse, BrokerRegistrationResponse, CreatePartitionsResponse,
+    CreateTopicsResponse, DeleteTopicsResponse, DescribeQuorumResponse, IncrementalAlterConfigsResponse,
+    ListPartitionReassignmentsResponse, RemoveRaftVoterResponse, UnregisterBrokerResponse,
+    UpdateFeaturesResponse,
 };
 use crate::wire::{ErrorCode, Request, Response};
 
@@ -46,6 +47,13 @@ pub(crate) fn not_controller(version: i16, request: &Request) -> Option<Response
             };
             let responses = r.resources.iter().map(refuse).collect();
             IncrementalAlterConfigsResponse::default().with_responses(responses).into()
+        }
+        // These the quorum itself answers; who does not lead it says so in the quorum's words.
+        Request::AddRaftVoter(_) => {
+            AddRaftVoterResponse::default().with_error_code(ErrorCode::NotLeaderOrFollower.code()).into()
+        }
+        Request::RemoveRaftVoter(_) => {
+            RemoveRaftVoterResponse::default().with_error_code(ErrorCode::NotLeaderOrFollower.code()).into()
         }
         Request::UpdateFeatures(_) => UpdateFeaturesResponse::default().with_error_code(code).into(),
         Request::AlterPartitionReassignments(_) => {

@@ -129,6 +129,11 @@ impl Term {
         self.deferred.committed_to(offset, out);
     }
 
+    /// The quorum may have written records of its own meanwhile (KIP-853): what comes next comes behind them.
+    fn catch_up_with(&mut self, log: &dyn MetadataLog) {
+        self.next_offset = log.next_offset().map_or(self.next_offset, |next| next.max(self.next_offset));
+    }
+
     /// Appends a batch and applies it at once. Errors: the node does not lead any more; nothing changed.
     fn write(
         &mut self,
@@ -188,6 +193,7 @@ impl Term {
         log: &mut dyn MetadataLog,
         out: &mut Outbox,
     ) {
+        self.catch_up_with(log);
         let decision = match &request {
             Request::BrokerRegistration(r) => return self.register(to, r, refusal, now, log, out),
             Request::BrokerHeartbeat(r) => return self.heartbeat(to, r, refusal, now, log, out),
@@ -250,6 +256,7 @@ impl Term {
     /// Fences brokers whose session ran out (one batch each, as Kafka does), writes the no-op record and holds elections,
     /// each when it is due.
     pub(super) fn handle_timer(&mut self, now: Instant, log: &mut dyn MetadataLog) {
+        self.catch_up_with(log);
         while let Some((broker, epoch)) = self.sessions.pop_expired(now) {
             let records = brokers::fence_expired(self.view(), broker, epoch);
             // A refusal means that the term is over; the resignation is on its way.

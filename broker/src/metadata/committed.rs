@@ -38,4 +38,10 @@ pub trait MetadataLog {
     /// Appends all `records` as one atomic batch and returns the offset that the last of them will have. Nothing is
     /// committed yet. `records` is never empty. Errors: [`NotLeader`] if the node does not lead in `epoch`.
     fn append(&mut self, epoch: LeaderEpoch, records: Vec<Bytes>, now: Instant) -> Result<Offset, NotLeader>;
+
+    /// The offset that the next record will have; `None` if only appends tell. The quorum's own records (KIP-853) move it
+    /// between two appends.
+    fn next_offset(&self) -> Option<Offset> {
+        None
+    }
 }

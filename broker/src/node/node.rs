@@ -270,10 +270,10 @@ impl Node {
         }
     }
 
-    /// Where a peer's listener is: voters are configured, brokers are registered.
+    /// Where a peer's listener is: the log or the configuration names voters, brokers are registered.
     fn address(&self, to: NodeId, listener: Listener) -> Option<Address> {
         if listener == Listener::Controller {
-            return self.config.voters.get(&to).cloned();
+            return self.raft.address_of(to).or_else(|| self.config.voters.get(&to)).cloned();
         }
         self.broker.as_ref()?.image.broker(to)?.address(listener)
     }

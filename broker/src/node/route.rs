@@ -16,6 +16,10 @@ impl MetadataLog for Raft {
     fn append(&mut self, epoch: i32, records: Vec<Bytes>, now: Instant) -> Result<i64, NotLeader> {
         Raft::append(self, epoch, records, now)
     }
+
+    fn next_offset(&self) -> Option<i64> {
+        Raft::next_offset(self)
+    }
 }
 
 /// Does this listener offer this API? (`listeners` of Kafka's message schemas.)
@@ -42,6 +46,8 @@ pub(super) fn is_offered(listener: Listener, api_key: ApiKey) -> bool {
                 | InitProducerId
                 | OffsetForLeaderEpoch
                 | ElectLeaders
+                | AddRaftVoter
+                | RemoveRaftVoter
                 | DescribeCluster
                 | DescribeQuorum
         ),
@@ -52,6 +58,9 @@ pub(super) fn is_offered(listener: Listener, api_key: ApiKey) -> bool {
                 | EndQuorumEpoch
                 | DescribeQuorum
                 | FetchSnapshot
+                | AddRaftVoter
+                | RemoveRaftVoter
+                | UpdateRaftVoter
                 | Fetch
                 | AlterPartition
                 | BrokerRegistration
@@ -107,6 +116,9 @@ impl Node {
             | Request::BeginQuorumEpoch(_)
             | Request::EndQuorumEpoch(_)
             | Request::FetchSnapshot(_)
+            | Request::AddRaftVoter(_)
+            | Request::RemoveRaftVoter(_)
+            | Request::UpdateRaftVoter(_)
             | Request::Fetch(_) => {
                 self.raft.handle_request(to, request, now, disk, out);
             }
@@ -178,6 +190,8 @@ impl Node {
             | Request::DeleteTopics(_)
             | Request::DescribeQuorum(_)
             | Request::ElectLeaders(_)
+            | Request::AddRaftVoter(_)
+            | Request::RemoveRaftVoter(_)
             | Request::AlterPartitionReassignments(_)
             | Request::CreatePartitions(_)
             | Request::UnregisterBroker(_)

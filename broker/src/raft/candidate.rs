@@ -3,9 +3,9 @@
 use super::RaftError;
 use super::election::Election;
 use super::machine::Raft;
-use super::messages::{Candidacy, read_vote_response, vote_request};
+use super::messages::{Candidacy, read_vote_response, vote_request, with_voter_directory};
 use super::roles::Role;
-use crate::ids::NodeId;
+use crate::ids::{NodeId, Uuid};
 use crate::rpc::CallResult;
 use crate::time::{Instant, earliest};
 use crate::wire::Response;
@@ -56,7 +56,10 @@ impl Raft {
             pre_vote,
         };
         for voter in election.due(now) {
-            let id = self.call(voter, vote_request(&self.cluster_id, voter, &candidacy));
+            let set = self.voter_sets.latest();
+            let directory_id = set.get(&voter).map_or(Uuid::nil(), |voter| voter.directory_id);
+            let request = vote_request(&self.cluster_id, voter, &candidacy);
+            let id = self.call(voter, with_voter_directory(request, directory_id));
             if let Some(election) = self.role.election_mut() {
                 election.sent(voter, id);
             }

@@ -21,11 +21,14 @@ const OBSERVER_SESSION: Duration = Duration::from_secs(300);
 /// What a leader knows of one replica, voter or observer.
 #[derive(Debug, Clone)]
 pub struct Progress {
-    directory_id: Uuid,
-    end: Offset,
+    /// Its disk.
+    pub directory_id: Uuid,
+    /// Where its log ended.
+    pub end: Offset,
     fetched_at: Instant,
     leader_end_then: Offset,
-    caught_up_at: Option<Instant>,
+    /// When it last had everything.
+    pub caught_up_at: Option<Instant>,
 }
 
 /// What a leader knows of the replicas that fetched in its epoch.
@@ -46,7 +49,8 @@ impl ReplicaProgress {
         leader_end: Offset,
         now: Instant,
     ) {
-        let before = self.replicas.get(&replica);
+        // What another disk had, this one need not have.
+        let before = self.replicas.get(&replica).filter(|before| before.directory_id == directory_id);
         let caught_up_at = if offset >= leader_end {
             Some(now)
         } else {
@@ -61,6 +65,11 @@ impl ReplicaProgress {
             caught_up_at,
         };
         self.replicas.insert(replica, progress);
+    }
+
+    /// What is known of a replica.
+    pub fn of(&self, replica: NodeId) -> Option<&Progress> {
+        self.replicas.get(&replica)
     }
 
     fn describe(&self, replica: NodeId) -> ReplicaState {

@@ -16,10 +16,10 @@ pub struct Election {
 }
 
 impl Election {
-    /// A round in which `me` has only its own vote.
+    /// A round in which `me` has only its own vote; none if it is no voter any more (KIP-853).
     pub fn new(me: NodeId, voters: &BTreeSet<NodeId>, now: Instant) -> Self {
         Election {
-            votes: BTreeMap::from([(me, true)]),
+            votes: voters.iter().filter(|n| **n == me).map(|n| (*n, true)).collect(),
             voters: voters.len(),
             calls: PeerCalls::to_all(voters.iter().copied().filter(|n| *n != me), now),
         }

@@ -6,7 +6,8 @@ use super::Leadership;
 use super::messages::{AnswerHead, code, metadata_topic, node, wire_id};
 use super::snapshot_file::SnapshotId;
 use super::timing::{MAX_FETCH_SIZE_BYTES, MAX_FETCH_WAIT};
-use crate::ids::{LeaderEpoch, METADATA_TOPIC, METADATA_TOPIC_ID, NodeId, Offset};
+use crate::ids::{LeaderEpoch, METADATA_TOPIC, METADATA_TOPIC_ID, NodeId, Offset, Uuid};
+use crate::io::Address;
 use crate::time::Duration;
 use crate::wire::messages::{BrokerId, FetchRequest, FetchResponse, fetch_request, fetch_response};
 use crate::wire::{ErrorCode, NO_ERROR, StrBytes};
@@ -16,6 +17,8 @@ use crate::wire::{ErrorCode, NO_ERROR, StrBytes};
 pub struct ReplicaFetch {
     /// Who asks.
     pub replica: NodeId,
+    /// With which disk (KIP-853, v17); nil if its version of the API does not tell.
+    pub directory_id: Uuid,
     /// The epoch that the replica is in.
     pub epoch: LeaderEpoch,
     /// The replica's log end; if it is a voter, everything below is on its disk.
@@ -39,7 +42,8 @@ pub fn fetch_request(cluster_id: &str, fetch: &ReplicaFetch) -> FetchRequest {
         .with_last_fetched_epoch(fetch.last_epoch)
         .with_log_start_offset(0)
         .with_partition_max_bytes(fetch.max_bytes)
-        .with_high_watermark(fetch.high_watermark.unwrap_or(i64::MAX));
+        .with_high_watermark(fetch.high_watermark.unwrap_or(i64::MAX))
+        .with_replica_directory_id(fetch.directory_id);
     let topic = fetch_request::FetchTopic::default()
         .with_topic(metadata_topic())
         .with_topic_id(METADATA_TOPIC_ID)
@@ -71,6 +75,7 @@ pub fn read_fetch_request(request: &FetchRequest) -> Option<ReplicaFetch> {
     }
     Some(ReplicaFetch {
         replica: node(request.replica_state.replica_id.0).or_else(|| node(request.replica_id.0))?,
+        directory_id: p.replica_directory_id,
         epoch: p.current_leader_epoch,
         offset: p.fetch_offset,
         last_epoch: p.last_fetched_epoch,
@@ -128,6 +133,23 @@ pub fn fetch_response(answer: FetchAnswer, at: Leadership, high_watermark: Optio
     FetchResponse::default().with_responses(vec![topic])
 }
 
+/// Says where the leader is reached, for replicas that cannot know it (KIP-853, v16).
+pub fn with_endpoint(response: FetchResponse, leader: NodeId, address: &Address) -> FetchResponse {
+    let endpoint = fetch_response::NodeEndpoint::default()
+        .with_node_id(BrokerId(leader.0))
+        .with_host(StrBytes::from_string(address.host.to_string()))
+        .with_port(i32::from(address.port));
+    response.with_node_endpoints(vec![endpoint])
+}
+
+/// Where nodes are reached, as an answer says.
+pub fn read_endpoints(response: &FetchResponse) -> impl Iterator<Item = (NodeId, Address)> {
+    response.node_endpoints.iter().filter_map(|endpoint| {
+        let port = u16::try_from(endpoint.port).ok()?;
+        Some((node(endpoint.node_id.0)?, Address::new(endpoint.host.as_str(), port)))
+    })
+}
+
 /// A fetch that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
@@ -177,6 +199,7 @@ mod tests {
 
     const FETCH: ReplicaFetch = ReplicaFetch {
         replica: NodeId(4),
+        directory_id: Uuid::from_u128(6),
         epoch: 3,
         offset: 9,
         last_epoch: 2,

@@ -1,6 +1,6 @@
 //! Following: fetch from the leader, truncate where the logs differ, append, learn what is committed (KIP-595).
 
-use super::fetch_messages::{Fetched, ReplicaFetch, fetch_request, read_fetch_response};
+use super::fetch_messages::{Fetched, ReplicaFetch, fetch_request, read_endpoints, read_fetch_response};
 use super::machine::Raft;
 use super::roles::Role;
 use super::snapshot_fetch::Download;
@@ -42,15 +42,15 @@ impl Fetcher {
 }
 
 impl Raft {
-    /// When the next fetch may go out: never while one is under way, nor before a voter's log is flushed, since the fetch
-    /// offset of a voter promises that everything below is on its disk.
+    /// When the next fetch may go out: never while one is under way, nor before the log of a voter (or of who may
+    /// become one) is flushed: its fetch offset promises that everything below is on its disk.
     pub(super) fn fetch_ready_at(&self) -> Option<Instant> {
         let may_fetch = match self.role {
             Role::Follower { .. } => true,
             Role::Unattached { .. } => !self.is_voter,
             Role::Prospective(_) | Role::Candidate(_) | Role::Leader(_) | Role::Resigned(_) => false,
         };
-        let is_flushed = !self.is_voter
+        let is_flushed = !self.is_controller
             || self.log.flushed() == self.log.end()
             || self.defects.has(Defect::UnsyncedFetchCounts);
         let is_idle = self.fetcher.in_flight.is_none() && self.fetcher.installs.is_none();
@@ -59,7 +59,7 @@ impl Raft {
 
     /// Flushes what a voter must flush, and fetches if it is time.
     pub(super) fn drive_follower(&mut self, now: Instant, disk: &mut dyn Disk) {
-        if self.is_voter {
+        if self.is_controller {
             self.log.request_flush(disk);
         }
         if self.fetch_ready_at().is_none_or(|at| at > now) {
@@ -72,6 +72,7 @@ impl Raft {
         }
         let fetch = ReplicaFetch {
             replica: self.me,
+            directory_id: self.directory_id,
             epoch: self.quorum.epoch,
             offset: self.log.end(),
             last_epoch: self.log.last_epoch(),
@@ -116,7 +117,10 @@ impl Raft {
         let Some((_, offset)) = self.fetcher.in_flight.take() else { return Ok(()) };
         self.fetcher.not_before = now + self.timing.retry_backoff;
         let fetched = match &result {
-            Ok(Response::Fetch(response)) => read_fetch_response(response),
+            Ok(Response::Fetch(response)) => {
+                self.told_addresses.extend(read_endpoints(response));
+                read_fetch_response(response)
+            }
             _ => None,
         };
         let Some(fetched) = fetched else { return Ok(()) };
@@ -146,10 +150,12 @@ impl Raft {
     /// cannot be used, which would only come again.
     fn take_in(&mut self, fetched: Fetched, now: Instant, disk: &mut dyn Disk) -> Result<bool, RaftError> {
         if let Some((epoch, end_offset)) = fetched.diverging {
-            return self.log.truncate_diverging(epoch, end_offset, disk, &mut self.held.outbox);
+            let was_cut = self.log.truncate_diverging(epoch, end_offset, disk, &mut self.held.outbox)?;
+            self.note_truncated(now);
+            return Ok(was_cut);
         }
         if let Some(id) = fetched.snapshot {
-            self.begin_snapshot(id, disk)?;
+            self.begin_snapshot(id, now, disk)?;
             return Ok(id.epoch <= self.quorum.epoch);
         }
         if !fetched.records.is_empty() {
@@ -158,7 +164,10 @@ impl Raft {
             if batches(fetched.records.clone()).any(|batch| batch.is_ok_and(is_later)) {
                 return Ok(false);
             }
-            match self.log.append_fetched(fetched.records, now, disk, &mut self.held.outbox) {
+            let (from, records) = (self.log.end(), fetched.records);
+            let appended = self.log.append_fetched(records.clone(), now, disk, &mut self.held.outbox);
+            self.note_appended(from, records, now);
+            match appended {
                 Ok(()) => {}
                 Err(AppendError::Disk(error)) => return Err(error.into()),
                 Err(_) => return Ok(false),
@@ -174,6 +183,7 @@ impl Raft {
     /// Hands up every committed batch that was not handed up yet.
     pub(super) fn hand_up_committed(&mut self, disk: &dyn Disk) -> Result<(), RaftError> {
         if self.handed_up_to < self.log.high_watermark() {
+            self.note_committed();
             for batch in self.log.committed_from(self.handed_up_to, disk)? {
                 self.handed_up_to = batch.last_offset + 1;
                 self.snapshot_policy.committed(&batch);

@@ -8,9 +8,10 @@ use super::control_records::leader_change;
 use super::describe::ReplicaProgress;
 use super::leader_fetch::Parked;
 use super::machine::{Raft, majority};
-use super::messages::{AnswerHead, begin_request, read_begin_response};
+use super::messages::{AnswerHead, begin_request, read_begin_response, with_leader_endpoint};
 use super::peer_calls::PeerCalls;
 use super::roles::Role;
+use super::voter_changes::PendingChange;
 use super::{RaftError, RaftEvent};
 use crate::defects::{Defect, DefectSet};
 use crate::ids::{LeaderEpoch, NodeId, Offset};
@@ -34,6 +35,11 @@ struct QuorumCheck {
 pub struct Leader {
     /// Ends of the other voters' logs, flushed there; `None` until they fetch in this epoch.
     ends: BTreeMap<NodeId, Option<Offset>>,
+    /// Does the leader vote itself? One that was removed leads on until that is committed (KIP-853).
+    is_voter: bool,
+    always_counts: bool,
+    /// Changes of the voters that are not committed yet.
+    pub changes: Vec<PendingChange>,
     granting: Vec<NodeId>,
     /// The epoch that it leads; set with its first record.
     pub epoch: LeaderEpoch,
@@ -72,7 +78,7 @@ impl Leader {
         now: Instant,
     ) -> Self {
         let others = || voters.iter().copied().filter(|n| *n != me);
-        let checks_quorum = voters.len() > 1 && !defects.has(Defect::NoCheckQuorum);
+        let checks_quorum = !defects.has(Defect::NoCheckQuorum);
         let quorum_check = checks_quorum.then(|| QuorumCheck {
             timeout: check_quorum_timeout,
             deadline: now + check_quorum_timeout,
@@ -80,6 +86,9 @@ impl Leader {
         });
         Leader {
             ends: others().map(|n| (n, None)).collect(),
+            is_voter: voters.contains(&me),
+            always_counts: defects.has(Defect::LeaderAlwaysCounts),
+            changes: Vec::new(),
             granting,
             epoch: -1,
             epoch_start: log_end,
@@ -107,13 +116,38 @@ impl Leader {
         }
     }
 
+    /// Other voters count from here on (KIP-853). What is known of a replica stays known.
+    pub fn adopt_voters(&mut self, me: NodeId, voters: &BTreeSet<NodeId>, now: Instant) {
+        let known = std::mem::take(&mut self.ends);
+        let end_of = |n: &NodeId| {
+            known.get(n).copied().unwrap_or_else(|| self.progress.of(*n).map(|replica| replica.end))
+        };
+        self.ends = voters.iter().filter(|n| **n != me).map(|n| (*n, end_of(n))).collect();
+        self.is_voter = voters.contains(&me);
+        self.begin.keep_only(self.ends.keys().copied(), now);
+        if let Some(check) = &mut self.quorum_check {
+            check.heard.retain(|n| self.ends.contains_key(n));
+            check.deadline = check.deadline.max(now + check.timeout);
+        }
+    }
+
+    /// How many voters there are.
+    fn voter_count(&self) -> usize {
+        self.ends.len() + usize::from(self.is_voter)
+    }
+
+    /// How many other voters a majority takes.
+    fn others_needed(&self) -> usize {
+        majority(self.voter_count()) - usize::from(self.is_voter)
+    }
+
     /// A replica asked in this epoch. Once a majority did, counting the leader, the wait for the next one begins.
     pub fn heard_from(&mut self, replica: NodeId, now: Instant) {
         if !self.ends.contains_key(&replica) {
             return;
         }
         self.begin.done(replica);
-        let enough = majority(self.ends.len() + 1) - 1;
+        let enough = self.others_needed();
         if let Some(check) = &mut self.quorum_check {
             check.heard.insert(replica);
             if check.heard.len() >= enough {
@@ -125,16 +159,23 @@ impl Leader {
 
     /// Did too few voters ask for too long? Whoever leads a minority must not pretend to lead (KAFKA-15489).
     pub fn has_lost_quorum(&self, now: Instant) -> bool {
-        self.quorum_check.as_ref().is_some_and(|check| check.deadline <= now)
+        self.check_deadline().is_some_and(|deadline| deadline <= now)
+    }
+
+    /// When too few voters have asked for too long; never for who needs nobody else.
+    fn check_deadline(&self) -> Option<Instant> {
+        self.quorum_check.as_ref().filter(|_| self.others_needed() > 0).map(|check| check.deadline)
     }
 
     /// The high watermark that follows from the voters' ends and the own flushed end: the highest offset that a majority
     /// has, if it is above the epoch's start and above the old one (Raft §5.4.2, Q-10).
     pub fn next_high_watermark(&self, own_flushed: Offset) -> Option<Offset> {
         let mut ends: Vec<Offset> = self.ends.values().map(|end| end.unwrap_or(-1)).collect();
-        ends.push(own_flushed);
+        if self.is_voter || self.always_counts {
+            ends.push(own_flushed);
+        }
         ends.sort_unstable_by(|a, b| b.cmp(a));
-        let reached = ends[majority(ends.len()) - 1];
+        let reached = ends[majority(self.voter_count()) - 1];
         let is_of_this_epoch = reached > self.epoch_start || (self.commits_old_epochs && reached >= 0);
         (is_of_this_epoch && Some(reached) > self.high_watermark).then_some(reached)
     }
@@ -149,7 +190,8 @@ impl Leader {
     /// When it wants to be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
         let parked = self.parked.iter().map(|p| p.deadline).min();
-        let check = self.quorum_check.as_ref().map(|check| check.deadline);
+        let changes = self.changes.iter().map(|change| change.deadline).min();
+        let check = earliest(changes, self.check_deadline());
         earliest(earliest(self.append_deadline, self.begin.next_deadline()), earliest(parked, check))
     }
 
@@ -194,23 +236,40 @@ impl Raft {
             self.log.append_control(self.quorum.epoch, &[message], now, disk, &mut self.held.outbox)?;
         }
         if leader.append_deadline.is_some_and(|at| at <= now) {
-            leader.append_deadline = None;
-            leader.queued_records = 0;
-            for records in leader.queue.drain(..) {
-                self.log.append(self.quorum.epoch, &records, now, disk, &mut self.held.outbox)?;
-            }
+            self.append_queued(now, disk)?;
         }
         self.log.request_flush(disk);
         self.advance_high_watermark(disk)?;
         self.wake_parked(now, disk)?;
         self.send_begin_quorum_epoch(now);
+        self.settle_changes(now);
         Ok(())
+    }
+
+    /// Writes what waits for the linger to end.
+    pub(super) fn append_queued(&mut self, now: Instant, disk: &mut dyn Disk) -> Result<(), RaftError> {
+        let Role::Leader(leader) = &mut self.role else { return Ok(()) };
+        leader.append_deadline = None;
+        leader.queued_records = 0;
+        for records in leader.queue.drain(..) {
+            self.log.append(self.quorum.epoch, &records, now, disk, &mut self.held.outbox)?;
+        }
+        Ok(())
+    }
+
+    /// Where the log will put the next record; `None` if the node does not lead.
+    pub fn next_offset(&self) -> Option<Offset> {
+        match &self.role {
+            Role::Leader(leader) => Some(self.log.end() + leader.queued_records),
+            _ => None,
+        }
     }
 
     fn send_begin_quorum_epoch(&mut self, now: Instant) {
         let Role::Leader(leader) = &self.role else { return };
         for voter in leader.begin.due(now) {
-            let id = self.call(voter, begin_request(&self.cluster_id, voter, self.me, self.quorum.epoch));
+            let request = begin_request(&self.cluster_id, voter, self.me, self.quorum.epoch);
+            let id = self.call(voter, with_leader_endpoint(request, self.address_to_tell()));
             if let Role::Leader(leader) = &mut self.role {
                 leader.begin.sent(voter, id);
             }

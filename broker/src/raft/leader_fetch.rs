@@ -1,11 +1,12 @@
 //! Answering Fetch of the metadata log (KIP-595): who may ask, where logs differ, the long poll.
 
 use super::RaftError;
-use super::fetch_messages::{FetchAnswer, ReplicaFetch, fetch_response, read_fetch_request};
+use super::fetch_messages::{FetchAnswer, ReplicaFetch, fetch_response, read_fetch_request, with_endpoint};
 use super::machine::Raft;
 use super::metadata_log::Position;
 use super::roles::Role;
-use crate::ids::{LeaderEpoch, NodeId, Offset, Uuid};
+use crate::defects::Defect;
+use crate::ids::{LeaderEpoch, NodeId, Offset};
 use crate::io::Disk;
 use crate::rpc::ReplyTo;
 use crate::time::Instant;
@@ -42,7 +43,13 @@ impl Raft {
             return Ok(());
         };
         if let Some(error) = self.fetch_error(fetch.epoch) {
-            self.held.reply(to, fetch_response(FetchAnswer::Refused(error), self.leadership(), None));
+            let refusal = fetch_response(FetchAnswer::Refused(error), self.leadership(), None);
+            self.reply_to_fetch(to, refusal);
+            return Ok(());
+        }
+        if self.defects.has(Defect::FetchOfNonVoterRefused) && self.was_voter(fetch.replica) {
+            let refusal = FetchAnswer::Refused(ErrorCode::InconsistentVoterSet);
+            self.held.reply(to, fetch_response(refusal, self.leadership(), None));
             return Ok(());
         }
         self.replica_is_alive(fetch.replica, now);
@@ -59,8 +66,7 @@ impl Raft {
         }
         if let Role::Leader(leader) = &mut self.role {
             leader.record_fetch(fetch.replica, fetch.offset);
-            let directory_id = directory_of(request);
-            leader.progress.fetched(fetch.replica, directory_id, fetch.offset, self.log.end(), now);
+            leader.progress.fetched(fetch.replica, fetch.directory_id, fetch.offset, self.log.end(), now);
         }
         self.advance_high_watermark(disk)?;
         let deadline = now + fetch.max_wait;
@@ -139,6 +145,22 @@ impl Raft {
         self.held.reply(to, fetch_response(answer, at, leader.high_watermark));
     }
 
+    /// Answers; a replica that is sent to another leader is told where that one is.
+    fn reply_to_fetch(&mut self, to: ReplyTo, response: FetchResponse) {
+        let leader = self.leader().filter(|leader| !self.voter_sets.is_configured(*leader));
+        let address = leader.and_then(|leader| Some((leader, self.address_of(leader)?)));
+        let response = match address {
+            Some((leader, address)) => with_endpoint(response, leader, address),
+            None => response,
+        };
+        self.held.reply(to, response);
+    }
+
+    /// Did the replica vote once, and does not any more?
+    fn was_voter(&self, replica: NodeId) -> bool {
+        !self.voters.contains(&replica) && self.voter_sets.ever_had(replica)
+    }
+
     /// The node leads no longer: nobody waits for nothing.
     pub(super) fn refuse_parked(&mut self, parked: impl Iterator<Item = Parked>) {
         for parked in parked {
@@ -146,12 +168,6 @@ impl Raft {
             self.held.reply(parked.to, fetch_response(answer, self.leadership(), None));
         }
     }
-}
-
-/// Which disk the replica says it has (KIP-853); nil if it does not say.
-fn directory_of(request: &FetchRequest) -> Uuid {
-    let partition = request.topics.first().and_then(|topic| topic.partitions.first());
-    partition.map_or(Uuid::nil(), |partition| partition.replica_directory_id)
 }
 
 #[cfg(test)]

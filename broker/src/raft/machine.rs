@@ -1,18 +1,20 @@
 //! The quorum's public face: routes inputs to the roles, and holds back what is not durable yet.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::directory::Directory;
 use super::follower::Fetcher;
 use super::metadata_log::{MetadataLog, Synced};
 use super::quorum_state::{QuorumState, QuorumStateFile};
 use super::roles::Role;
 use super::snapshot_making::SnapshotPolicy;
 use super::timing::Timing;
+use super::voters::VoterSets;
 use super::{Leadership, RaftError, RaftEvent};
 use crate::config::NodeConfig;
 use crate::defects::{Defect, DefectSet};
 use crate::ids::{LeaderEpoch, NodeId, Offset, Uuid};
-use crate::io::{Disk, DiskError, Listener, SyncToken};
+use crate::io::{Address, Disk, DiskError, Listener, SyncToken};
 use crate::rpc::{Call, CallResult, Caller, Outbox, Outgoing, ReplyTo};
 use crate::time::{Instant, earliest};
 use crate::trace::Observation;
@@ -52,8 +54,15 @@ enum Received {
 pub struct Raft {
     pub(super) me: NodeId,
     pub(super) cluster_id: String,
+    /// May it vote and stand for election? See `voters.rs`.
     pub(super) is_voter: bool,
+    /// The ids of the newest set in `voter_sets`.
     pub(super) voters: BTreeSet<NodeId>,
+    pub(super) voter_sets: VoterSets,
+    pub(super) is_controller: bool,
+    pub(super) own_address: Address,
+    /// Where leaders that no set names are reached, as they said.
+    pub(super) told_addresses: BTreeMap<NodeId, Address>,
     pub(super) timing: Timing,
     pub(super) quorum: QuorumState,
     pub(super) role: Role,
@@ -69,6 +78,7 @@ pub struct Raft {
     /// Set when the node shuts down in an orderly way: until when it waits for somebody else to lead.
     pub(super) shutdown_deadline: Option<Instant>,
     pub(super) defects: DefectSet,
+    directory: Directory,
     file: QuorumStateFile,
     told: Leadership,
     inbox: VecDeque<Received>,
@@ -91,11 +101,16 @@ impl Raft {
         }
         let (file, recorded) = QuorumStateFile::open(disk)?;
         let (log, snapshot) = MetadataLog::open(config, now, disk, out)?;
+        let directory = Directory::open(seed, disk)?;
         let mut raft = Raft {
             me: config.node_id,
             cluster_id: config.cluster_id.clone(),
             is_voter: config.is_controller && voters.contains(&config.node_id),
             voters,
+            voter_sets: VoterSets::new(&config.voters),
+            is_controller: config.is_controller,
+            own_address: Address::new(config.host.clone(), Listener::Controller.port()),
+            told_addresses: BTreeMap::new(),
             timing: Timing::new(&config.broker, &config.defects, seed),
             quorum: QuorumState::default(),
             role: Role::Unattached { election_deadline: None },
@@ -105,7 +120,8 @@ impl Raft {
             events: Vec::new(),
             handed_up_to: 0,
             snapshot_policy: SnapshotPolicy::new(&config.broker, now),
-            directory_id: Uuid::nil(),
+            directory_id: directory.id,
+            directory,
             halted: false,
             shutdown_deadline: None,
             defects: config.defects.clone(),
@@ -115,8 +131,11 @@ impl Raft {
             next_call: 0,
         };
         if let Some(content) = snapshot {
+            raft.adopt_voters_of(&content, now);
             raft.load(content);
         }
+        let (from, unread) = (raft.handed_up_to, raft.log.control_batches(raft.handed_up_to, disk)?);
+        raft.note_appended(from, unread, now);
         raft.enter_boot_role(recorded, now);
         raft.drive_until_quiet(now, disk, out)?;
         Ok(raft)
@@ -165,11 +184,13 @@ impl Raft {
                 let QuorumState { epoch, voted_for, leader } = state;
                 out.fact(Observation::QuorumStatePersisted { epoch, voted_for, leader });
             })
+        } else if self.directory.on_synced(token) {
+            result.clone().map_err(RaftError::from)
         } else {
             match self.log.on_synced(token, result, disk, out) {
                 Ok(Synced::NotMine) => return false,
                 Ok(Synced::Log) => self.advance_high_watermark(disk),
-                Ok(Synced::Snapshot(content)) => self.on_snapshot_durable(content, disk),
+                Ok(Synced::Snapshot(content)) => self.on_snapshot_durable(content, now, disk),
                 Err(error) => Err(error),
             }
         };
@@ -211,7 +232,9 @@ impl Raft {
 
     /// Is everything held back until the quorum state is durable? What a node says binds it.
     fn waits_for_disk(&self) -> bool {
-        self.file.is_writing() && !self.defects.has(Defect::VoteNotDurable)
+        // Which disk this is (KIP-853) is promised with every message too.
+        let has_no_name = self.directory.is_writing();
+        has_no_name || self.file.is_writing() && !self.defects.has(Defect::VoteNotDurable)
     }
 
     /// Takes what happened since the last call, in order.
@@ -332,6 +355,9 @@ impl Raft {
             Received::Request(to, Request::EndQuorumEpoch(request)) => self.on_end_request(to, &request, now),
             Received::Request(to, Request::Fetch(request)) => self.on_fetch_request(to, &request, now, disk),
             Received::Request(to, Request::FetchSnapshot(r)) => self.on_snapshot_request(to, &r, now, disk),
+            Received::Request(to, Request::AddRaftVoter(r)) => self.on_add_voter(to, &r, now, disk),
+            Received::Request(to, Request::RemoveRaftVoter(r)) => self.on_remove_voter(to, &r, now, disk),
+            Received::Request(to, Request::UpdateRaftVoter(r)) => self.on_update_voter(to, &r, now, disk),
             Received::Request(to, _) => {
                 self.held.outbox.list.push(Outgoing::Disconnect { to });
                 Ok(())

@@ -3,7 +3,9 @@
 //! Each of them carries one topic with one partition; everything else is malformed.
 
 use super::Leadership;
-use crate::ids::{LeaderEpoch, METADATA_TOPIC, NodeId, Offset};
+use crate::ids::{LeaderEpoch, METADATA_TOPIC, NodeId, Offset, Uuid};
+use crate::io::{Address, Listener};
+use crate::metadata::listener_name;
 use crate::wire::messages::{
     BeginQuorumEpochRequest, BeginQuorumEpochResponse, BrokerId, EndQuorumEpochRequest,
     EndQuorumEpochResponse, TopicName, VoteRequest, VoteResponse, begin_quorum_epoch_request,
@@ -82,6 +84,20 @@ pub struct Candidacy {
     pub pre_vote: bool,
 }
 
+/// Whose vote is wanted: the disk, if the candidate knows it (KIP-853, v1).
+pub fn with_voter_directory(mut request: VoteRequest, directory_id: Uuid) -> VoteRequest {
+    for partition in request.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+        partition.voter_directory_id = directory_id;
+    }
+    request
+}
+
+/// Of which disk the vote is wanted; nil if the candidate does not know.
+pub fn read_voter_directory(request: &VoteRequest) -> Uuid {
+    let partition = request.topics.first().and_then(|topic| topic.partitions.first());
+    partition.map_or(Uuid::nil(), |partition| partition.voter_directory_id)
+}
+
 /// Asks `voter` for its vote.
 pub fn vote_request(cluster_id: &str, voter: NodeId, candidacy: &Candidacy) -> VoteRequest {
     let partition = vote_request::PartitionData::default()
@@ -157,6 +173,25 @@ pub fn begin_request(
         .with_cluster_id(Some(StrBytes::from_string(cluster_id.to_string())))
         .with_voter_id(BrokerId(voter.0))
         .with_topics(vec![topic])
+}
+
+/// Says where the leader is reached, for voters that cannot know it (KIP-853, v1).
+pub fn with_leader_endpoint(
+    request: BeginQuorumEpochRequest,
+    address: Option<&Address>,
+) -> BeginQuorumEpochRequest {
+    let endpoint = |address: &Address| {
+        begin_quorum_epoch_request::LeaderEndpoint::default()
+            .with_name(StrBytes::from_static_str(listener_name(Listener::Controller)))
+            .with_host(StrBytes::from_string(address.host.to_string()))
+            .with_port(address.port)
+    };
+    request.with_leader_endpoints(address.iter().copied().map(endpoint).collect())
+}
+
+/// Where the leader that sent a begin request is reached, if it says so.
+pub fn read_leader_endpoint(request: &BeginQuorumEpochRequest) -> Option<Address> {
+    request.leader_endpoints.first().map(|endpoint| Address::new(endpoint.host.as_str(), endpoint.port))
 }
 
 /// Reads the epoch and leader of a begin request. `None`: malformed.

@@ -1,6 +1,6 @@
 //! The metadata log in the quorum's terms: an ordinary log, its flushed end, and what is committed.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::RaftError;
 use super::control_records::{ControlRecord, control_batch};
@@ -15,7 +15,7 @@ use crate::log::{AppendError, BatchBuilder, LogError, LogSettings, PartitionLog,
 use crate::metadata::CommittedBatch;
 use crate::rpc::Outbox;
 use crate::time::Instant;
-use crate::trace::{LeaderView, TruncationReason};
+use crate::trace::{BatchFact, LeaderView, TruncationReason};
 
 /// How a replica's log relates to this one (KIP-595, KIP-630).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,6 +236,16 @@ impl MetadataLog {
     ) -> Result<Offset, AppendError> {
         let batch = control_batch(records, now.as_unix_ms()).build();
         self.log.append_as_leader(batch, epoch, now, disk, out).map(|info| info.base_offset)
+    }
+
+    /// The control batches from `from` on, one after the other. Errors: the disk.
+    pub fn control_batches(&self, from: Offset, disk: &dyn Disk) -> Result<Bytes, RaftError> {
+        let mut found = BytesMut::new();
+        let is_wanted = |fact: &BatchFact| fact.is_control && fact.base_offset >= from;
+        for fact in self.log.batch_facts().filter(is_wanted) {
+            found.extend_from_slice(&self.log.read(fact.base_offset, fact.last_offset + 1, 0, true, disk)?);
+        }
+        Ok(found.freeze())
     }
 
     /// Appends `records` as one batch of `epoch`.

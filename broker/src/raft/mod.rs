@@ -41,17 +41,21 @@
 //! | `snapshot_making.rs` | when one is written, and what follows |
 //! | `snapshot_fetch.rs`, `snapshot_messages.rs` | handing them out and fetching them |
 //! | `control_records.rs` | the records that the quorum writes for itself |
-//! | `voters.rs` | who votes |
+//! | `voters.rs` | who votes: the sets that the log names (KIP-853) |
+//! | `voter_changes.rs` | AddRaftVoter, RemoveRaftVoter, UpdateRaftVoter |
+//! | `directory.rs` | which disk this is |
 //! | `peer_calls.rs` | one question to every voter until all answered |
 //! | `describe.rs` | answers DescribeQuorum |
 //! | `timing.rs` | time-outs and the dice |
 //! | `messages.rs`, `fetch_messages.rs` | messages, built and read |
 //!
-//! Deliberately absent: dynamic voters (KIP-853).
+//! Deliberately absent: a vote is remembered by the candidate's id alone, not by its disk; controllers do not join by
+//! themselves (KIP-853).
 
 mod candidate;
 mod control_records;
 mod describe;
+mod directory;
 mod election;
 mod fetch_messages;
 mod follower;
@@ -73,6 +77,7 @@ mod snapshots;
 #[cfg(test)]
 mod testing;
 mod timing;
+mod voter_changes;
 mod voters;
 mod voting;
 

@@ -48,6 +48,13 @@ impl PeerCalls {
         self.peers.get(&peer) == Some(&PeerCall::InFlight(id))
     }
 
+    /// Other peers count: who is new is to be asked at `now`, who is gone not any more.
+    pub fn keep_only(&mut self, peers: impl IntoIterator<Item = NodeId>, now: Instant) {
+        let old = std::mem::take(&mut self.peers);
+        let call = |peer: NodeId| (peer, old.get(&peer).copied().unwrap_or(PeerCall::Due(now)));
+        self.peers = peers.into_iter().map(call).collect();
+    }
+
     /// Ask `peer` again at `at`.
     pub fn again(&mut self, peer: NodeId, at: Instant) {
         self.peers.insert(peer, PeerCall::Due(at));

@@ -122,8 +122,9 @@ impl Raft {
     /// Takes in what a peer says about epoch and leader (KIP-595). Returns whether the node changed its role.
     /// Errors: a second leader for the current epoch.
     pub(super) fn learn(&mut self, told: Leadership, now: Instant) -> Result<bool, RaftError> {
-        // A leader that is no voter, or this node in an epoch that it does not lead (a lost disk), helps nobody.
-        let leader = told.leader.filter(|l| *l != self.me && self.voters.contains(l));
+        // This node in an epoch that it does not lead (a lost disk) helps nobody. A leader need not be a voter as far as this
+        // node knows: the record that names it may still be on its way (KIP-853).
+        let leader = told.leader.filter(|l| *l != self.me);
         if told.epoch > self.quorum.epoch {
             match leader {
                 Some(leader) => self.become_follower(told.epoch, leader, now),
@@ -234,6 +235,7 @@ impl Raft {
         self.held.fact(Observation::QuorumRoleChanged { epoch, role: self.role.fact(), leader });
         if let Role::Leader(old) = old {
             self.refuse_parked(old.parked.into_iter());
+            self.refuse_changes(old.changes.into_iter());
             if old.is_announced {
                 // At once: whoever acts on the leadership should stop as early as possible.
                 self.events.push(RaftEvent::Resigned { epoch: old.epoch });

@@ -102,7 +102,12 @@ impl Raft {
 
     /// The leader has only a snapshot for this node: fetches it, or takes it if it is here already.
     /// Errors: it ends below what is known to be committed here; the disk's.
-    pub(super) fn begin_snapshot(&mut self, id: SnapshotId, disk: &mut dyn Disk) -> Result<(), RaftError> {
+    pub(super) fn begin_snapshot(
+        &mut self,
+        id: SnapshotId,
+        now: Instant,
+        disk: &mut dyn Disk,
+    ) -> Result<(), RaftError> {
         if id.end_offset < self.log.high_watermark() {
             let high_watermark = self.log.high_watermark();
             return Err(RaftError::TruncationBelowHighWatermark { to: id.end_offset, high_watermark });
@@ -113,7 +118,7 @@ impl Raft {
         }
         let file = self.log.snapshots().read(id, disk)?;
         match file.and_then(|file| SnapshotContent::decode(id, file)) {
-            Some(content) => self.install_snapshot(content, disk),
+            Some(content) => self.install_snapshot(content, now, disk),
             None => {
                 self.fetcher.download = Some(Download::new(id));
                 Ok(())

@@ -80,13 +80,14 @@ impl Raft {
     pub(super) fn on_snapshot_durable(
         &mut self,
         content: SnapshotContent,
+        now: Instant,
         disk: &mut dyn Disk,
     ) -> Result<(), RaftError> {
         let MetadataSnapshot { end_offset: offset, epoch, .. } = content.metadata;
         let digest = content.metadata.digest();
         self.held.fact(Observation::SnapshotWritten { offset, epoch, digest });
         if self.fetcher.installs.take_if(|id| *id == content.id()).is_some() {
-            self.install_snapshot(content, disk)?;
+            self.install_snapshot(content, now, disk)?;
         }
         self.log.clean_up(disk, &mut self.held.outbox)
     }
@@ -96,6 +97,7 @@ impl Raft {
     pub(super) fn install_snapshot(
         &mut self,
         content: SnapshotContent,
+        now: Instant,
         disk: &mut dyn Disk,
     ) -> Result<(), RaftError> {
         let end_offset = content.metadata.end_offset;
@@ -104,7 +106,7 @@ impl Raft {
             return Err(RaftError::TruncationBelowHighWatermark { to: end_offset, high_watermark });
         }
         self.log.start_anew(content.id(), disk, &mut self.held.outbox)?;
-        self.adopt_voters_of(&content);
+        self.adopt_voters_of(&content, now);
         self.load(content);
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::messages::{Candidacy, vote_request, vote_response};
 use super::{Leadership, Raft, RaftEvent};
 use crate::config::{BrokerConfig, NodeConfig};
 use crate::defects::{Defect, DefectSet};
-use crate::ids::{LeaderEpoch, NodeId, Offset};
+use crate::ids::{LeaderEpoch, NodeId, Offset, Uuid};
 use crate::io::{Address, ConnectionId, Listener};
 use crate::log::{BatchBuilder, MemoryDisk};
 use crate::rpc::{Call, CallResult, Outbox, Outgoing, ReplyTo};
@@ -226,6 +226,7 @@ impl Rig {
 fn fetch_of(replica: i32, epoch: LeaderEpoch, offset: Offset, last_epoch: LeaderEpoch) -> Request {
     let fetch = ReplicaFetch {
         replica: NodeId(replica),
+        directory_id: Uuid::from_u128(replica as u128),
         epoch,
         offset,
         last_epoch,

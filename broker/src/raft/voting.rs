@@ -2,8 +2,8 @@
 
 use super::machine::Raft;
 use super::messages::{
-    Candidacy, begin_response, end_response, read_begin_request, read_end_request, read_vote_request,
-    vote_response,
+    Candidacy, begin_response, end_response, read_begin_request, read_end_request, read_leader_endpoint,
+    read_vote_request, read_voter_directory, vote_response,
 };
 use super::roles::Role;
 use super::{Leadership, RaftError};
@@ -47,8 +47,11 @@ impl Raft {
         };
         let error = if asked.epoch < self.quorum.epoch {
             Some(ErrorCode::FencedLeaderEpoch)
-        } else if !self.voters.contains(&asked.candidate) {
-            Some(ErrorCode::InconsistentVoterSet)
+        } else if !read_voter_directory(request).is_nil()
+            && read_voter_directory(request) != self.directory_id
+        {
+            // The id has another disk by now: this one never promised anything (KIP-853).
+            Some(ErrorCode::InvalidVoterKey)
         } else {
             None
         };
@@ -111,6 +114,9 @@ impl Raft {
         };
         let error = self.claim_error(epoch, leader);
         if error.is_none() {
+            if let Some(address) = read_leader_endpoint(request) {
+                self.told_addresses.insert(leader, address);
+            }
             self.learn(Leadership { epoch, leader: Some(leader) }, now)?;
         }
         self.held.reply(to, begin_response(error, self.leadership()));
@@ -154,8 +160,6 @@ impl Raft {
     fn claim_error(&self, epoch: i32, leader: NodeId) -> Option<ErrorCode> {
         if epoch < self.quorum.epoch {
             Some(ErrorCode::FencedLeaderEpoch)
-        } else if !self.voters.contains(&leader) {
-            Some(ErrorCode::InconsistentVoterSet)
         } else if leader == self.me
             || (epoch == self.quorum.epoch && self.quorum.leader.is_some_and(|l| l != leader))
         {
@@ -169,9 +173,10 @@ impl Raft {
 #[cfg(test)]
 mod tests {
     use super::super::fetch_messages::FetchAnswer;
-    use super::super::messages::{begin_request, end_request, vote_request};
+    use super::super::messages::{begin_request, end_request, vote_request, with_voter_directory};
     use super::super::testing::{Rig, THREE, TWO, batch, calls};
     use super::*;
+    use crate::ids::Uuid;
     use crate::rpc::Outgoing;
     use crate::wire::Response;
 
@@ -254,7 +259,6 @@ mod tests {
             (begin_request("c", me, THREE, 5), (0, ErrorCode::InvalidRequest.code())),
             (begin_request("c", me, me, 6), (0, ErrorCode::InvalidRequest.code())),
             (begin_request("c", me, THREE, 4), (0, ErrorCode::FencedLeaderEpoch.code())),
-            (begin_request("c", me, NodeId(9), 6), (0, ErrorCode::InconsistentVoterSet.code())),
             (begin_request("other", me, TWO, 6), (ErrorCode::InconsistentClusterId.code(), 0)),
             (begin_request("c", THREE, TWO, 6), (ErrorCode::InvalidVoterKey.code(), 0)),
             (BeginQuorumEpochRequest::default(), (ErrorCode::InvalidRequest.code(), 0)),
@@ -262,6 +266,29 @@ mod tests {
             assert_eq!(begin_error(&mut rig, request.clone()), expected, "{request:?}");
         }
         assert_eq!((rig.raft.leader(), rig.raft.epoch()), (Some(TWO), 5));
+    }
+
+    #[test]
+    fn a_vote_of_another_disk_is_not_given() {
+        let mut rig = Rig::new(1);
+        let asked = Candidacy { candidate: TWO, epoch: 5, last_epoch: 0, end_offset: 0, pre_vote: false };
+        let request = vote_request("c", NodeId(1), &asked);
+        let of_disk = |id| with_voter_directory(request.clone(), id);
+        let error = |rig: &mut Rig, request| match rig.answer(request) {
+            Some(Response::Vote(r)) => r.topics[0].partitions[0].error_code,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(error(&mut rig, of_disk(Uuid::from_u128(4))), ErrorCode::InvalidVoterKey.code());
+        let own = rig.raft.directory_id;
+        assert_eq!(error(&mut rig, of_disk(own)), 0);
+    }
+
+    #[test]
+    fn a_node_that_does_not_know_the_candidate_yet_votes_for_it() {
+        let mut rig = Rig::new(1);
+        assert!(rig.vote(NodeId(9), 5, 0, 0));
+        rig.answer(begin_request("c", NodeId(1), NodeId(9), 5));
+        assert_eq!(rig.raft.leader(), Some(NodeId(9)));
     }
 
     #[test]

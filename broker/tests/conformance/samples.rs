@@ -161,6 +161,8 @@ pub fn offered(listener: Listener) -> Vec<ApiKey> {
             InitProducerId,
             OffsetForLeaderEpoch,
             ElectLeaders,
+            AddRaftVoter,
+            RemoveRaftVoter,
             DescribeCluster,
             DescribeQuorum,
         ],
@@ -171,6 +173,7 @@ pub fn offered(listener: Listener) -> Vec<ApiKey> {
             EndQuorumEpoch,
             DescribeQuorum,
             FetchSnapshot,
+            UpdateRaftVoter,
             Fetch,
             AlterPartition,
             BrokerRegistration,
@@ -185,6 +188,8 @@ pub fn offered(listener: Listener) -> Vec<ApiKey> {
             UpdateFeatures,
             ListPartitionReassignments,
             ElectLeaders,
+            AddRaftVoter,
+            RemoveRaftVoter,
             ApiVersions,
         ],
     }
@@ -250,6 +255,17 @@ pub fn sample(bench: &Bench, listener: Listener, api_key: ApiKey, version: i16) 
         ApiKey::EndQuorumEpoch => end_quorum_epoch(),
         ApiKey::FetchSnapshot => fetch_snapshot(),
         ApiKey::DescribeQuorum => describe_quorum(),
+        ApiKey::AddRaftVoter => AddRaftVoterRequest::default()
+            .with_cluster_id(None)
+            .with_voter_id(77)
+            .with_listeners(vec![add_raft_voter_request::Listener::default().with_host(text("h"))])
+            .into(),
+        ApiKey::RemoveRaftVoter => {
+            RemoveRaftVoterRequest::default().with_cluster_id(None).with_voter_id(77).into()
+        }
+        ApiKey::UpdateRaftVoter => {
+            UpdateRaftVoterRequest::default().with_cluster_id(None).with_voter_id(77).into()
+        }
         other => panic!("no sample of {other:?}"),
     }
 }

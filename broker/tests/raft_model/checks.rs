@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use broker::ids::{LeaderEpoch, NodeId, Offset};
 use broker::metadata::{CommittedBatch, MetadataSnapshot};
 use broker::raft::RaftEvent;
-use broker::trace::{AppendRole, BatchFact, Observation, QuorumRole, TruncationReason};
+use broker::trace::{AppendRole, BatchFact, LeaderView, Observation, QuorumRole, TruncationReason};
 
 /// One batch with the hash of everything up to it: equal hashes stand for equal prefixes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,15 +63,24 @@ impl Seen {
 #[derive(Debug, Default)]
 pub struct Checks {
     nodes: BTreeMap<NodeId, Seen>,
-    voters: Vec<NodeId>,
+    /// Who votes as long as no record says otherwise.
+    configured: BTreeSet<NodeId>,
+    /// Who may vote at some time: the controllers.
+    controllers: Vec<NodeId>,
     leaders: BTreeMap<LeaderEpoch, NodeId>,
     votes: BTreeMap<(NodeId, LeaderEpoch), NodeId>,
     chains: BTreeMap<(Offset, LeaderEpoch), u64>,
     committed: Vec<Link>,
+    /// In which epoch each of them was committed.
+    committed_in: Vec<LeaderEpoch>,
     /// What was appended where, by epoch and offset of the last record.
     appended: BTreeMap<(LeaderEpoch, Offset), Vec<u8>>,
     /// What the values of all batches up to an offset hash to.
     states: BTreeMap<Offset, u64>,
+    /// Each node's newest set of voters.
+    sets: BTreeMap<NodeId, BTreeSet<NodeId>>,
+    /// How often a leader changed the voters.
+    pub changes: usize,
     /// How often a snapshot took the place of a log.
     pub installed: usize,
     /// How many records of `appended` were handed up as committed somewhere.
@@ -79,14 +88,15 @@ pub struct Checks {
 }
 
 impl Checks {
-    pub fn new(voters: Vec<NodeId>) -> Self {
-        Checks { voters, ..Checks::default() }
+    pub fn new(controllers: Vec<NodeId>, configured: &[NodeId]) -> Self {
+        Checks { controllers, configured: configured.iter().copied().collect(), ..Checks::default() }
     }
 
     pub fn rebooted(&mut self, node: NodeId) {
         let seen = self.nodes.entry(node).or_default();
         (seen.high_watermark, seen.handed_up_to, seen.announced, seen.role) = (0, 0, None, None);
         seen.state = (0, 0);
+        self.sets.remove(&node);
     }
 
     pub fn note_append(&mut self, epoch: LeaderEpoch, last: Offset, value: Vec<u8>) {
@@ -163,8 +173,16 @@ impl Checks {
                 assert_eq!(seen.log_end(), *to, "a cut within a batch");
             }
             Observation::Flushed { up_to, .. } => self.nodes.entry(node).or_default().flushed = *up_to,
-            Observation::HighWatermark { to, leader, .. } => {
-                self.high_watermark(node, *to, leader.as_ref().map(|l| l.leader_epoch))
+            Observation::HighWatermark { to, leader, .. } => self.high_watermark(node, *to, leader.as_ref()),
+            Observation::VotersChanged { voters, .. } => {
+                let leads = self.nodes.get(&node).is_some_and(|seen| seen.announced.is_some());
+                let now: BTreeSet<NodeId> = voters.iter().copied().collect();
+                let before = self.sets.insert(node, now.clone());
+                if let (true, Some(before)) = (leads, before) {
+                    let changed = before.symmetric_difference(&now).count();
+                    assert!(changed <= 1, "Q-16: leader {node} goes from {before:?} to {now:?}");
+                }
+                self.changes += usize::from(leads);
             }
             Observation::QuorumStatePersisted { epoch, voted_for, leader } => {
                 let seen = self.nodes.entry(node).or_default();
@@ -197,17 +215,21 @@ impl Checks {
                     "Q-3: a role before its epoch is durable"
                 );
                 assert!(
-                    self.voters.contains(&node)
+                    self.controllers.contains(&node)
                         || matches!(role, QuorumRole::Unattached | QuorumRole::Follower),
                     "Q-12: observer {node} is {role:?}"
                 );
                 if *role == QuorumRole::Leader {
                     self.elected(*epoch, node);
+                    // An epoch's leader may be elected after a later epoch has committed: it knows nothing of that.
+                    let earlier = self.committed_in.partition_point(|committed| committed <= epoch);
+                    let end = earlier.checked_sub(1).map_or(0, |at| self.committed[at].last_offset + 1);
                     let seen = &self.nodes[&node];
-                    let own = seen.prefix(self.committed.last().map_or(0, |l| l.last_offset + 1));
+                    let known = self.committed_from(seen.log_start);
+                    let known = &known[..known.partition_point(|link| link.last_offset < end)];
                     assert_eq!(
-                        own,
-                        self.committed_from(seen.log_start),
+                        seen.prefix(end),
+                        known,
                         "Q-6: leader {node} of epoch {epoch} lacks committed records"
                     );
                 }
@@ -219,13 +241,14 @@ impl Checks {
     /// nobody raises the epoch to be elected unless a majority would elect it. A candidacy that goes on after a boot is
     /// not a new one.
     fn asks_first(&mut self, node: NodeId, epoch: LeaderEpoch, role: QuorumRole) {
-        let majority = self.voters.len() / 2 + 1;
+        let voters = self.sets.get(&node).unwrap_or(&self.configured);
+        let (majority, own) = (voters.len() / 2 + 1, usize::from(voters.contains(&node)));
         let seen = self.nodes.entry(node).or_default();
         let before = seen.role.replace((role, epoch));
         match (role, before) {
             (QuorumRole::Prospective, _) => seen.consents.clear(),
             (QuorumRole::Candidate, Some((_, asked_in))) => {
-                let yes = seen.consents.iter().filter(|(_, epoch)| *epoch == asked_in).count() + 1;
+                let yes = seen.consents.iter().filter(|(_, epoch)| *epoch == asked_in).count() + own;
                 assert!(yes >= majority, "Q-18: {node} raises the epoch to {epoch} with {yes} consents");
             }
             _ => {}
@@ -264,7 +287,7 @@ impl Checks {
         Some(MetadataSnapshot { end_offset: seen.handed_up_to, epoch, records })
     }
 
-    fn high_watermark(&mut self, node: NodeId, to: Offset, leads: Option<LeaderEpoch>) {
+    fn high_watermark(&mut self, node: NodeId, to: Offset, leads: Option<&LeaderView>) {
         let seen = self.nodes.entry(node).or_default();
         assert!(to >= seen.high_watermark, "node {node}: the high watermark fell to {to}");
         assert!(to <= seen.log_end());
@@ -274,16 +297,17 @@ impl Checks {
         let known = self.committed_from(start);
         let common = own.len().min(known.len());
         assert_eq!(own[..common], known[..common], "Q-4: node {node} committed something else");
-        let Some(epoch) = leads else {
+        let Some(view) = leads else {
             assert!(own.len() <= known.len(), "a follower knows more than any leader committed");
             return;
         };
         let last = own.last().expect("a leader commits at least its own first record");
-        assert_eq!(last.epoch, epoch, "Q-10: committed by counting, but of an older epoch");
-        let flushed = self.voters.iter().filter(|v| self.nodes.get(v).is_some_and(|s| s.flushed >= to));
-        assert!(flushed.count() > self.voters.len() / 2, "Q-7: {to} is committed without a flushed majority");
+        assert_eq!(last.epoch, view.leader_epoch, "Q-10: committed by counting, but of an older epoch");
+        let flushed = view.isr.iter().filter(|v| self.nodes.get(v).is_some_and(|s| s.flushed >= to));
+        assert!(flushed.count() > view.isr.len() / 2, "Q-7: {to} is committed without a flushed majority");
         let added = own.len().saturating_sub(self.committed_from(start).len());
         self.committed.extend_from_slice(&own[own.len() - added..]);
+        self.committed_in.resize(self.committed.len(), view.leader_epoch);
     }
 
     pub fn event(&mut self, node: NodeId, event: &RaftEvent) {

@@ -10,6 +10,7 @@ mod world;
 use broker::defects::Defect;
 use broker::ids::NodeId;
 use broker::time::Duration;
+use broker::wire::{ErrorCode, Response};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -31,6 +32,8 @@ enum Step {
     Cut(usize, usize),
     Isolate(usize),
     Mend,
+    AddVoter(usize),
+    RemoveVoter(usize),
     Calm(u64),
 }
 
@@ -53,6 +56,16 @@ fn step() -> impl Strategy<Value = Step> {
         1 => n.prop_map(Step::Isolate),
         2 => Just(Step::Mend),
         3 => (1u64..3000).prop_map(Step::Calm),
+    ]
+}
+
+/// The same in a quorum whose voters come and go.
+fn changing_step() -> impl Strategy<Value = Step> {
+    let n = 0usize..1000;
+    prop_oneof![
+        18 => step(),
+        1 => n.clone().prop_map(Step::AddVoter),
+        1 => n.prop_map(Step::RemoveVoter),
     ]
 }
 
@@ -84,6 +97,15 @@ fn take(world: &mut World, step: &Step) {
         Step::PowerLoss(k, seed) => world.crash(node(k), Some(&mut dice(*seed))),
         Step::Boot(k) => world.boot(node(k)),
         Step::Resign(k) => world.resign(node(k)),
+        Step::AddVoter(k) | Step::RemoveVoter(k) => {
+            let controllers = world.controllers();
+            let asked = world.leader().filter(|_| k % 4 > 0).unwrap_or(node(k));
+            let voter = controllers[k / 7 % controllers.len()];
+            match step {
+                Step::AddVoter(_) => world.add_voter(asked, voter),
+                _ => world.remove_voter(asked, voter),
+            }
+        }
         Step::Snapshot(k) => world.snapshot(node(k)),
         Step::Cut(from, to) => world.cut(node(from), node(to)),
         Step::Isolate(k) => world.isolate(node(k)),
@@ -109,6 +131,28 @@ fn heals(world: &mut World) {
         assert_eq!(raft.leader(), Some(leader));
     }
     assert!(world.checks.confirmed >= confirmed + world.hosts.len(), "handed up at every node");
+}
+
+/// L-Q3: in a healthy world the voters can be changed, one after the other, and the quorum goes on.
+fn changes(world: &mut World) {
+    for (adds, voter) in [(true, NodeId(5)), (true, NodeId(6)), (false, NodeId(1)), (true, NodeId(1))] {
+        let leader = world.leader().expect("a leader");
+        let told = world.operator_told.len();
+        match adds {
+            true => world.add_voter(leader, voter),
+            false => world.remove_voter(leader, voter),
+        }
+        world.run_for(Duration::from_secs(10));
+        let answer = world.operator_told[told..].last().cloned().flatten();
+        let code = match answer.expect("an answer") {
+            Response::AddRaftVoter(r) => r.error_code,
+            Response::RemoveRaftVoter(r) => r.error_code,
+            other => panic!("{other:?}"),
+        };
+        let is_so_already = [ErrorCode::DuplicateVoter.code(), ErrorCode::VoterNotFound.code()];
+        assert!(code == 0 || is_so_already.contains(&code), "L-Q3: {voter} {adds}: {code}");
+    }
+    heals(world);
 }
 
 fn survives(voters: i32, observers: i32, steps: &[Step]) {
@@ -140,6 +184,16 @@ proptest! {
     #[test]
     fn five_voters_survive(steps in prop::collection::vec(step(), 0..500)) {
         survives(5, 0, &steps);
+    }
+
+    #[test]
+    fn voters_that_come_and_go_survive(steps in prop::collection::vec(changing_step(), 0..500)) {
+        let mut world = World::with_spares(3, 1, 2, &[]);
+        for step in &steps {
+            take(&mut world, step);
+        }
+        heals(&mut world);
+        changes(&mut world);
     }
 
     #[test]

@@ -10,7 +10,8 @@ use broker::log::MemoryDisk;
 use broker::raft::Raft;
 use broker::rpc::{CallError, CallResult, Outbox, Outgoing, ReplyTo};
 use broker::time::{Duration, Instant};
-use broker::wire::{self, ApiKey, Request, StrBytes};
+use broker::wire::messages::{AddRaftVoterRequest, RemoveRaftVoterRequest, add_raft_voter_request};
+use broker::wire::{self, ApiKey, Request, Response, StrBytes};
 use bytes::Bytes;
 
 use crate::checks::Checks;
@@ -51,7 +52,12 @@ pub struct World {
     cut: BTreeSet<(NodeId, NodeId)>,
     connections: u64,
     values: u64,
+    /// What the operator was answered; `None`: nothing came back.
+    pub operator_told: Vec<Option<Response>>,
 }
+
+/// Who asks for changes of the voters.
+const OPERATOR: NodeId = NodeId(-1);
 
 /// A node's configuration in a quorum of `voters`.
 pub fn config(node: NodeId, voters: &[NodeId]) -> NodeConfig {
@@ -78,30 +84,33 @@ impl World {
 
     /// The same, with bugs.
     pub fn with_defects(voters: i32, observers: i32, defects: &[Defect]) -> World {
+        World::with_spares(voters, observers, 0, defects)
+    }
+
+    /// The same with `spares`: controllers that do not vote as long as nobody lets them.
+    pub fn with_spares(voters: i32, observers: i32, spares: i32, defects: &[Defect]) -> World {
         let ids: Vec<NodeId> = (1..=voters).map(NodeId).collect();
-        let hosts = (1..=voters + observers).map(NodeId).map(|node| {
-            (
-                node,
-                Host {
-                    config: NodeConfig {
-                        defects: DefectSet::of(defects.iter().copied()),
-                        ..config(node, &ids)
-                    },
-                    disk: MemoryDisk::new(),
-                    raft: None,
-                    boots: 0,
-                },
-            )
+        let defects = DefectSet::of(defects.iter().copied());
+        let hosts = (1..=voters + observers + spares).map(NodeId).map(|node| {
+            let is_spare = node.0 > voters + observers;
+            let config = config(node, &ids);
+            let (is_broker, is_controller) =
+                (config.is_broker && !is_spare, config.is_controller || is_spare);
+            let config = NodeConfig { is_broker, is_controller, defects: defects.clone(), ..config };
+            (node, Host { config, disk: MemoryDisk::new(), raft: None, boots: 0 })
         });
+        let may_vote = |n: &i32| *n <= voters || *n > voters + observers;
+        let controllers = (1..=voters + observers + spares).filter(may_vote).map(NodeId).collect();
         let mut world = World {
             hosts: hosts.collect(),
-            checks: Checks::new(ids),
+            checks: Checks::new(controllers, &ids),
             now: Instant::ZERO,
             flights: Vec::new(),
             open: BTreeMap::new(),
             cut: BTreeSet::new(),
             connections: 0,
             values: 0,
+            operator_told: Vec::new(),
         };
         for node in world.nodes() {
             world.boot(node);
@@ -199,6 +208,10 @@ impl World {
     }
 
     fn answer(&mut self, asker: Asker, result: CallResult) {
+        if asker.node == OPERATOR {
+            self.operator_told.push(result.ok());
+            return;
+        }
         if self.hosts[&asker.node].boots == asker.boot {
             self.with(asker.node, |raft, now, disk, out| {
                 raft.handle_result(asker.id, asker.asked, result, now, disk, out);
@@ -299,6 +312,34 @@ impl World {
         if let Some(snapshot) = self.checks.snapshot(node) {
             self.with(node, |raft, now, disk, out| raft.write_snapshot(snapshot, now, disk, out));
         }
+    }
+
+    /// The controllers, voters or not.
+    pub fn controllers(&self) -> Vec<NodeId> {
+        self.hosts.iter().filter(|(_, host)| host.config.is_controller).map(|(node, _)| *node).collect()
+    }
+
+    /// The operator asks `asked` to let `voter` vote.
+    pub fn add_voter(&mut self, asked: NodeId, voter: NodeId) {
+        let listener = add_raft_voter_request::Listener::default()
+            .with_host(StrBytes::from_string(format!("node-{voter}")))
+            .with_port(9093);
+        let request = AddRaftVoterRequest::default()
+            .with_cluster_id(None)
+            .with_voter_id(voter.0)
+            .with_listeners(vec![listener])
+            .with_timeout_ms(60_000);
+        self.operate(asked, request);
+    }
+
+    /// The operator asks `asked` to take the vote from `voter`.
+    pub fn remove_voter(&mut self, asked: NodeId, voter: NodeId) {
+        self.operate(asked, RemoveRaftVoterRequest::default().with_cluster_id(None).with_voter_id(voter.0));
+    }
+
+    fn operate(&mut self, asked: NodeId, request: impl Into<Request>) {
+        let asker = Asker { node: OPERATOR, boot: 0, id: 0, asked };
+        self.flights.push(Flight::Request(asker, over_the_wire(request.into())));
     }
 
     /// Appends one batch of two records at `node`, if it believes to lead. Returns the last record's offset.
