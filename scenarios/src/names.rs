@@ -233,6 +233,7 @@ pub const CHECKS: &[CheckName] = &[
     check("no-duplicates"),
     check("producer-order"),
     check("reads-monotonic"),
+    CheckName { id: "availability", bounds: &[("max_leaderless", true), ("max_unavailable", true)] },
     check("log-matching"),
     check("one-leader-per-epoch"),
     check("leader-complete"),
@@ -285,7 +286,7 @@ pub const CHECKS: &[CheckName] = &[
 ];
 
 /// Checks that the language knows and the simulator does not evaluate yet.
-pub const CHECKS_NOT_YET: &[&str] = &["partition-order", "group-offsets", "availability", "duplicates"];
+pub const CHECKS_NOT_YET: &[&str] = &["partition-order", "group-offsets", "duplicates"];
 
 /// Every feature of Kafka that has a finalized level (KIP-584).
 pub const FEATURES: &[&str] = &[

@@ -180,6 +180,12 @@ pub(crate) static ROOT: TableSpec = TableSpec {
             "Simulated time after which the run ends whatever happens.",
         ),
         optional("defects", Kind::Texts, "[]", "Planted defects, by museum id or name."),
+        optional(
+            "allow",
+            Kind::Texts,
+            "[]",
+            "Warnings about this file that are not worth a line: it is meant so.",
+        ),
         optional("params", Kind::Map, "{}", "Values that \"${name}\" stands for."),
         optional("cluster", Kind::Table(&CLUSTER), "3 brokers, 3 controllers, combined", "The nodes."),
         optional("broker", Kind::Table(&BROKER), "{}", "Configs of brokers."),

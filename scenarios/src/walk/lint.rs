@@ -7,9 +7,9 @@ use crate::catalogue::{self, Section};
 use crate::diagnostic::Diagnostic;
 use crate::model::{
     Compare, Condition, CrashMode, ExpectedVerdict, Fault, Links, Measure, Micros, Operation, RollingMode,
-    Scenario, Topic, Trigger, Verb,
+    Scenario, Target, Topic, Trigger, Verb,
 };
-use crate::syntax::tree::Table;
+use crate::syntax::tree::{Node, Table};
 
 /// Reports every lint as a warning.
 pub(super) fn check(walk: &mut Walk<'_>, scenario: &Scenario, root: &Table) {
@@ -27,6 +27,32 @@ pub(super) fn check(walk: &mut Walk<'_>, scenario: &Scenario, root: &Table) {
     reach_unreachable(walk, scenario, root);
 }
 
+/// Every lint that a file may allow itself (`allow`), by code without `scn::`.
+const LINTS: &[&str] = &[
+    "acks_all_min_isr_1",
+    "control_differs_by_more_than_fix",
+    "crash_shorter_than_session",
+    "fault_after_time_limit",
+    "internal_topic_rf_above_brokers",
+    "min_isr_above_rf",
+    "partition_shorter_than_lag",
+    "reach_unreachable",
+    "when_before_lag",
+];
+
+/// Takes back the warnings that the file allows.
+pub(super) fn allow(walk: &mut Walk<'_>, node: Option<&Node>) {
+    let Some(items) = node.and_then(|node| walk.list(node, "`allow` is a list of warnings")) else { return };
+    for item in items {
+        let Some(name) = walk.text(item) else { continue };
+        if LINTS.contains(&name.as_str()) {
+            walk.findings.retain(|finding| finding.code.strip_prefix("scn::") != Some(&name));
+        } else {
+            walk.unknown_word("scn::unknown_lint", "warning", &name, LINTS, item.span);
+        }
+    }
+}
+
 /// A millisecond config of the brokers, set or default.
 fn broker_ms(scenario: &Scenario, name: &str) -> Micros {
     let text =
@@ -36,11 +62,22 @@ fn broker_ms(scenario: &Scenario, name: &str) -> Micros {
 
 fn crash_shorter_than_session(walk: &mut Walk<'_>, scenario: &Scenario, fault: &Fault) {
     let session = broker_ms(scenario, "broker.session.timeout.ms");
-    let is_crash = matches!(fault.verb, Verb::Crash { .. });
+    // A controller has no session: its quorum notices by itself.
+    let is_crash = matches!(&fault.verb, Verb::Crash { target, .. } if !is_of_controllers(target));
     if is_crash && fault.duration.is_some() && longest(&fault.duration) < session {
         let message = format!("this crash is shorter than broker.session.timeout.ms ({session})");
         let finding = Diagnostic::warning("scn::crash_shorter_than_session", message).at(fault.verb_span, "");
         walk.report(finding.help("the controller may never notice it: no failover is forced"));
+    }
+}
+
+fn is_of_controllers(target: &Target) -> bool {
+    match target {
+        Target::Controller(_) | Target::Controllers | Target::ActiveController => true,
+        Target::Random { of, .. } => is_of_controllers(of),
+        Target::Union(a, b) => is_of_controllers(a) && is_of_controllers(b),
+        Target::Minus(a, _) => is_of_controllers(a),
+        _ => false,
     }
 }
 

@@ -74,6 +74,7 @@ pub(crate) fn walk(walk: &mut Walk<'_>, mut root: Node, variant: Option<String>)
     };
     names::check(walk, &scenario, table);
     lint::check(walk, &scenario, table);
+    lint::allow(walk, fields.node("allow"));
     fields.close();
     Some(scenario)
 }

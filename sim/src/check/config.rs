@@ -82,12 +82,19 @@ pub struct JudgeConfig {
     pub quorum_fetch_timeout: Duration,
     /// `replica.lag.time.max.ms`.
     pub replica_lag_time: Duration,
+    /// Bounds that the scenario sets, by check and name: counts, or microseconds.
+    pub bounds: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 impl JudgeConfig {
     /// Level of a check.
     pub fn level(&self, check: &str) -> Level {
         self.levels.get(check).copied().unwrap_or_default()
+    }
+
+    /// A bound of a check: a count, or microseconds; `None`: the scenario sets none.
+    pub fn bound(&self, check: &str, name: &str) -> Option<u64> {
+        self.bounds.get(check)?.get(name).copied()
     }
 
     /// The host of a node.

@@ -83,6 +83,7 @@ pub fn config() -> JudgeConfig {
         unclean_requests: BTreeMap::new(),
         quorum_fetch_timeout: Duration::from_secs(2),
         replica_lag_time: Duration::from_secs(10),
+        bounds: BTreeMap::new(),
     }
 }
 

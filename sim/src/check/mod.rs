@@ -21,6 +21,7 @@
 //! | the others | one check each |
 
 mod acked_durable;
+mod availability;
 mod broker_invariants;
 mod budget;
 mod candidates_complete;
@@ -176,6 +177,14 @@ pub const CHECKS: &[CheckRow] = &[
         "H-3; Jepsen nonmonotonic-poll, poll-skip",
         reads_monotonic::ReadsMonotonic::boxed,
         JudgeConfig::has_readers,
+    ),
+    row(
+        "availability",
+        CheckKind::State,
+        "no partition is without a leader, or refuses writes, for longer than the scenario allows",
+        "ours",
+        availability::Availability::boxed,
+        availability::Availability::is_bounded,
     ),
     row(
         "log-matching",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use broker::config::{BrokerConfig, TopicConfig};
 use broker::time::Duration;
 use reports::model::CheckResult as Word;
-use scenarios::model::{Level, Operation, Verb};
+use scenarios::model::{Bound, Level, Operation, Verb};
 
 use super::judging::{Ending, Finding, Judgement, Judging};
 use crate::check::{
@@ -136,7 +136,19 @@ fn judge_config(plan: &Plan) -> JudgeConfig {
         unclean_requests: operations(plan, |operation| operation.forced_topic()),
         quorum_fetch_timeout: decides.quorum_fetch_timeout,
         replica_lag_time: decides.replica_lag_time_max,
+        bounds: bounds(plan),
     }
+}
+
+fn bounds(plan: &Plan) -> BTreeMap<String, BTreeMap<String, u64>> {
+    let number = |bound: &Bound| match bound {
+        Bound::Count(count) => *count,
+        Bound::Duration(time) => time.0,
+    };
+    let of_one = |bounds: &BTreeMap<String, Bound>| {
+        bounds.iter().map(|(name, bound)| (name.clone(), number(bound))).collect()
+    };
+    plan.bounds.iter().map(|(check, bounds)| (check.clone(), of_one(bounds))).collect()
 }
 
 /// The configuration of the first controller, which decides for topics.
