@@ -15,6 +15,7 @@
 //! | `coverage.rs` | [`Coverage`]: counters for `reach` |
 //! | `failover.rs`, `measure.rs` | [`Measurements`]: failovers, ISR changes, availability |
 //! | `witness/` | [`explain`]: the few events without which a finding cannot be understood |
+//! | `log_matching_twin.rs` | the second opinion on log-matching, with whole logs, for tests |
 //! | `topics.rs` | which topic of a name clients speak of: what is gone by request, and late words about it |
 //! | `settle/` | what must come true once everything is healed, one check each |
 //! | `table.rs` | from offsets to records, in eight bytes each |
@@ -47,6 +48,8 @@ mod leader_complete;
 mod liveness;
 mod log_bounds;
 mod log_matching;
+#[cfg(test)]
+mod log_matching_twin;
 mod measure;
 mod metadata_match;
 mod no_duplicates;
