@@ -34,7 +34,7 @@ pub enum Told {
     /// As it is.
     AsIs,
     /// In other words.
-    Instead(TraceEvent),
+    Instead(Box<TraceEvent>),
     /// Not at all.
     Nothing,
 }
@@ -116,7 +116,7 @@ impl Topics {
                     error: "acknowledged by a topic that is gone".to_owned(),
                     values: values.clone(),
                 });
-                Told::Instead(TraceEvent { fact, ..event.clone() })
+                Told::Instead(Box::new(TraceEvent { fact, ..event.clone() }))
             }
             HistoryEvent::Polled { partition, .. }
             | HistoryEvent::Positioned { partition, .. }

@@ -328,7 +328,7 @@ fn a_dropped_message_takes_its_connection_with_it() {
     let (recorder, _) = run(world(1, vec![answerer(0), asker(1)]), recorder);
     let (was_asked, was_answered) = (asked(&recorder), answered(&recorder));
     let lost: Vec<u64> = was_asked.iter().copied().filter(|n| !was_answered.contains(n)).collect();
-    assert!(!lost.is_empty() && lost[0] % 2 == 0, "carried out and not answered: {lost:?}");
+    assert!(!lost.is_empty() && lost[0].is_multiple_of(2), "carried out and not answered: {lost:?}");
     for host in [0, 1] {
         assert_eq!(recorder.times(host, "ConnectionClosed").len(), 1);
     }

@@ -171,7 +171,7 @@ impl Operator {
         out.history.push(HistoryEvent::Operated {
             fault: work.task.fault,
             n: work.task.n,
-            refused: refused.map(|error| error_name(error)),
+            refused: refused.map(error_name),
         });
         if !self.waiting.is_empty() {
             self.pump(now, out);
