@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 
 use crate::controller::refusals::not_controller;
-use crate::ids::NodeId;
+use crate::ids::{NodeId, Uuid};
 use crate::io::{ConnectionId, Listener};
 use crate::rpc::{Call, CallResult, Caller, Outbox, Outgoing, ReplyTo};
 use crate::time::Duration;
+use crate::wire::messages::DescribeQuorumResponse;
 use crate::wire::messages::delete_topics_request::DeleteTopicState;
 use crate::wire::messages::update_features_request::FeatureUpdateKey;
 use crate::wire::messages::update_features_response::UpdatableFeatureResult;
@@ -91,8 +92,19 @@ fn in_latest_layout(request: Request, version: i16) -> Request {
     }
 }
 
+/// DescribeQuorum as it was before version 2 (KIP-853): fields that did not exist must be empty.
+pub(super) fn without_disks_and_listeners(answer: &mut DescribeQuorumResponse) {
+    answer.nodes.clear();
+    for partition in answer.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+        for replica in partition.current_voters.iter_mut().chain(&mut partition.observers) {
+            replica.replica_directory_id = Uuid::nil();
+        }
+    }
+}
+
 /// The answer with its content where the client's version looks for it: before version 2 UpdateFeatures was answered per
-/// feature; DescribeQuorum did not tell the voters' listeners; ElectLeaders had no error of the whole answer before version 1, each partition tells it as well.
+/// feature, and DescribeQuorum told neither disks nor listeners; ElectLeaders had no error of the whole answer before
+/// version 1, each partition tells it as well.
 fn in_layout_of(version: i16, request: &Request, response: Response) -> Response {
     match (request, response) {
         (Request::UpdateFeatures(asked), Response::UpdateFeatures(mut answer)) if version < 2 => {
@@ -107,7 +119,7 @@ fn in_layout_of(version: i16, request: &Request, response: Response) -> Response
             Response::UpdateFeatures(answer)
         }
         (_, Response::DescribeQuorum(mut answer)) if version < 2 => {
-            answer.nodes.clear();
+            without_disks_and_listeners(&mut answer);
             Response::DescribeQuorum(answer)
         }
         (_, Response::ElectLeaders(mut answer)) if version < 1 => {

@@ -125,7 +125,7 @@ impl Node {
             Request::DescribeQuorum(request) => {
                 let mut answer = self.raft.describe_quorum(&request, &self.config.voters, now);
                 if to.api_version < 2 {
-                    answer.nodes.clear();
+                    super::forward::without_disks_and_listeners(&mut answer);
                 }
                 out.reply(to, answer);
             }

@@ -54,8 +54,10 @@ pub struct PendingChange {
 fn answer(change: Change, error: Option<ErrorCode>) -> Response {
     let code = error.map_or(0, |error| error.code());
     match change {
-        Change::Add => AddRaftVoterResponse::default().with_error_code(code).into(),
-        Change::Remove => RemoveRaftVoterResponse::default().with_error_code(code).into(),
+        Change::Add => AddRaftVoterResponse::default().with_error_code(code).with_error_message(None).into(),
+        Change::Remove => {
+            RemoveRaftVoterResponse::default().with_error_code(code).with_error_message(None).into()
+        }
         Change::Update => UpdateRaftVoterResponse::default().with_error_code(code).into(),
     }
 }
@@ -228,5 +230,157 @@ impl Raft {
         for pending in changes {
             self.held.reply(pending.to, answer(pending.change, Some(ErrorCode::NotLeaderOrFollower)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Rig;
+    use super::*;
+    use crate::ids::LeaderEpoch;
+    use crate::trace::Observation;
+    use crate::wire::messages::add_raft_voter_request::Listener;
+
+    fn add(voter: i32) -> AddRaftVoterRequest {
+        let listener = Listener::default().with_host(StrBytes::from_static_str("h4")).with_port(9093);
+        AddRaftVoterRequest::default()
+            .with_cluster_id(None)
+            .with_voter_id(voter)
+            .with_listeners(vec![listener])
+            .with_timeout_ms(1_000)
+    }
+
+    fn remove(voter: i32) -> RemoveRaftVoterRequest {
+        RemoveRaftVoterRequest::default().with_cluster_id(None).with_voter_id(voter)
+    }
+
+    fn code(response: Option<Response>) -> Option<i16> {
+        match response? {
+            Response::AddRaftVoter(r) => Some(r.error_code),
+            Response::RemoveRaftVoter(r) => Some(r.error_code),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(error: ErrorCode) -> Option<i16> {
+        Some(error.code())
+    }
+
+    /// A leader that has committed its first record; 4 watches, with everything.
+    fn leader(defects: &[Defect]) -> (Rig, LeaderEpoch) {
+        let mut rig = Rig::with_defects(1, defects.iter().copied());
+        let epoch = rig.elect();
+        rig.fetch(2, epoch, 1, epoch);
+        rig.fetch(4, epoch, 1, epoch);
+        (rig, epoch)
+    }
+
+    fn voters(rig: &Rig) -> Vec<i32> {
+        rig.raft.voters.iter().map(|id| id.0).collect()
+    }
+
+    #[test]
+    fn a_change_counts_at_once_and_is_answered_when_it_is_committed() {
+        let (mut rig, epoch) = leader(&[]);
+        assert_eq!(code(rig.answer(add(4))), None);
+        assert_eq!(voters(&rig), [1, 2, 3, 4]);
+        rig.fetch(2, epoch, 3, epoch);
+        assert_eq!(rig.raft.high_watermark(), 1, "two of four are no majority");
+        let asked = rig.fetch(4, epoch, 3, epoch);
+        assert!(asked.is_some() && rig.raft.high_watermark() == 3);
+    }
+
+    #[test]
+    fn what_may_not_be_changed_is_refused_and_nothing_is_written() {
+        let (mut rig, _) = leader(&[]);
+        let end = rig.raft.log_end_offset();
+        let foreign = add(4).with_cluster_id(Some(StrBytes::from_static_str("other")));
+        assert_eq!(code(rig.answer(foreign)), refused(ErrorCode::InconsistentClusterId));
+        assert_eq!(code(rig.answer(add(2))), refused(ErrorCode::DuplicateVoter));
+        assert_eq!(code(rig.answer(add(5))), refused(ErrorCode::RequestTimedOut), "nobody fetches as 5");
+        assert_eq!(code(rig.answer(add(4).with_listeners(vec![]))), refused(ErrorCode::InvalidRequest));
+        assert_eq!(code(rig.answer(remove(9))), refused(ErrorCode::VoterNotFound));
+        let other_disk = add(4).with_voter_directory_id(Uuid::from_u128(99));
+        assert_eq!(code(rig.answer(other_disk)), refused(ErrorCode::RequestTimedOut));
+        assert_eq!((rig.raft.log_end_offset(), voters(&rig)), (end, vec![1, 2, 3]));
+        let mut follower = Rig::new(1);
+        assert_eq!(code(follower.answer(add(4))), refused(ErrorCode::NotLeaderOrFollower));
+    }
+
+    #[test]
+    fn k09_changes_the_voters_before_the_own_epoch_has_committed() {
+        for (defects, expected) in
+            [(vec![], refused(ErrorCode::RequestTimedOut)), (vec![Defect::VotersChangeBeforeOwnEpoch], None)]
+        {
+            let mut rig = Rig::with_defects(1, defects);
+            rig.elect();
+            assert_eq!(code(rig.answer(remove(3))), expected);
+        }
+    }
+
+    #[test]
+    fn k09b_changes_the_voters_twice_before_anything_is_committed() {
+        for (defects, expected) in
+            [(vec![], vec![1, 2, 3, 4]), (vec![Defect::ConcurrentVoterChanges], vec![1, 2, 4])]
+        {
+            let (mut rig, _) = leader(&defects);
+            rig.answer(add(4));
+            rig.answer(remove(3));
+            assert_eq!(voters(&rig), expected);
+        }
+    }
+
+    #[test]
+    fn k10_counts_a_leader_that_was_removed() {
+        for (defects, committed) in [(vec![], 1), (vec![Defect::LeaderAlwaysCounts], 3)] {
+            let (mut rig, epoch) = leader(&defects);
+            rig.answer(remove(1));
+            assert_eq!(voters(&rig), [2, 3]);
+            rig.fetch(2, epoch, 3, epoch);
+            assert_eq!(rig.raft.high_watermark(), committed, "{defects:?}");
+        }
+    }
+
+    #[test]
+    fn a_removed_leader_leads_until_that_is_committed() {
+        let (mut rig, epoch) = leader(&[]);
+        rig.answer(remove(1));
+        rig.fetch(2, epoch, 3, epoch);
+        assert!(rig.raft.is_leader());
+        rig.fetch(3, epoch, 3, epoch);
+        assert!(!rig.raft.is_leader());
+        assert_eq!(rig.raft.high_watermark(), 3);
+    }
+
+    #[test]
+    fn k11_does_not_serve_who_was_removed() {
+        for (defects, expected) in
+            [(vec![], 0), (vec![Defect::FetchOfNonVoterRefused], ErrorCode::InconsistentVoterSet.code())]
+        {
+            let (mut rig, epoch) = leader(&defects);
+            rig.answer(remove(3));
+            let told = rig.fetch(3, epoch, 1, epoch).expect("an answer");
+            assert_eq!(told.head.error, expected);
+        }
+    }
+
+    #[test]
+    fn a_set_whose_record_is_cut_counts_no_more() {
+        let (mut rig, epoch) = leader(&[]);
+        rig.answer(remove(3));
+        rig.restart();
+        rig.sync();
+        assert_eq!(voters(&rig), [1, 2], "it is in the log");
+        let facts = rig.ask(super::super::messages::begin_request("c", NodeId(1), NodeId(2), epoch + 1));
+        let mut all = facts;
+        all.extend(rig.sync());
+        let fetch = super::super::testing::calls(&all).pop().expect("a fetch");
+        let diverging = super::super::fetch_messages::FetchAnswer::Diverging { epoch, end_offset: 1 };
+        let list = rig.fetched(&fetch, epoch + 1, diverging, Some(0));
+        assert_eq!(voters(&rig), [1, 2, 3]);
+        let changed = |o: &crate::rpc::Outgoing| {
+            matches!(o, crate::rpc::Outgoing::Fact(Observation::VotersChanged { offset: -1, .. }))
+        };
+        assert!(list.iter().any(changed), "{list:?}");
     }
 }

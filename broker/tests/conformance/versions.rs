@@ -63,6 +63,10 @@ fn expected(listener: Listener, api_key: ApiKey, version: i16) -> Option<ErrorCo
         ApiKey::ElectLeaders => Some(ErrorCode::UnknownTopicOrPartition),
         // A vote of the current epoch: no error, and not granted, since there is a leader.
         ApiKey::Vote => None,
+        // Nobody fetches as 77, and it does not vote.
+        ApiKey::AddRaftVoter => Some(ErrorCode::RequestTimedOut),
+        ApiKey::RemoveRaftVoter => Some(ErrorCode::VoterNotFound),
+        ApiKey::UpdateRaftVoter => Some(ErrorCode::FencedLeaderEpoch),
         ApiKey::BeginQuorumEpoch | ApiKey::EndQuorumEpoch | ApiKey::FetchSnapshot => {
             Some(ErrorCode::FencedLeaderEpoch)
         }
