@@ -353,3 +353,50 @@ impl MetadataLog {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Rig;
+    use super::*;
+    use crate::ids::NodeId;
+    use crate::metadata::MetadataSnapshot;
+
+    /// A leader that wrote a state at 1; the state is all that is left when it boots again.
+    fn cleaned(defects: &[Defect]) -> Rig {
+        let mut rig = Rig::with_defects(1, defects.iter().copied());
+        let epoch = rig.elect();
+        rig.fetch(2, epoch, 1, epoch);
+        let metadata = MetadataSnapshot { end_offset: 1, epoch, records: vec![Bytes::from_static(b"s")] };
+        let (now, mut out) = (rig.now, Outbox::default());
+        rig.raft.write_snapshot(metadata, now, &mut rig.disk, &mut out);
+        rig.sync();
+        rig
+    }
+
+    #[test]
+    fn k08_forgets_what_no_snapshot_holds() {
+        for (defects, snapshots) in [(vec![], 1), (vec![Defect::MetadataDeletedWithoutSnapshot], 0)] {
+            let mut rig = cleaned(&defects);
+            assert_eq!(rig.raft.log.log.log_start_offset(), 1);
+            assert_eq!(rig.raft.log.snapshots().latest().iter().count(), snapshots);
+            rig.restart();
+            rig.sync();
+            let loaded = rig.raft.take_events().into_iter().chain(std::mem::take(&mut rig.events));
+            let loaded = loaded.filter(|e| matches!(e, super::super::RaftEvent::SnapshotLoaded(_))).count();
+            assert_eq!(loaded, snapshots, "{defects:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_without_its_beginning_and_without_a_snapshot_is_refused() {
+        let mut rig = cleaned(&[Defect::MetadataDeletedWithoutSnapshot]);
+        let opened = MetadataLog::open(
+            &super::super::testing::config(1),
+            rig.now,
+            &mut rig.disk,
+            &mut Outbox::default(),
+        );
+        assert_eq!(opened.err(), Some(RaftError::SnapshotMissing { log_start: 1 }));
+        assert_eq!(rig.raft.leader(), Some(NodeId(1)));
+    }
+}
