@@ -61,6 +61,7 @@ stories! {
     high_watermark,
     produce,
     fetch,
+    leader_hint,
     follower,
     divergence,
     offsets,

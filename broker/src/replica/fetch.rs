@@ -15,9 +15,7 @@ use crate::rpc::{Outbox, ReplyTo};
 use crate::time::{Duration, Instant};
 use crate::wire::ErrorCode;
 use crate::wire::messages::fetch_request::{FetchPartition, FetchTopic};
-use crate::wire::messages::fetch_response::{
-    EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
-};
+use crate::wire::messages::fetch_response::{EpochEndOffset, FetchableTopicResponse, PartitionData};
 use crate::wire::messages::{FetchRequest, FetchResponse};
 
 /// From this version on topics are named by id (KIP-516).
@@ -229,7 +227,13 @@ impl ReplicaManager {
                     }
                     Err(error) => {
                         pass.is_urgent = true;
-                        self.refusal(id.ok(), asked, error)
+                        let key = id.ok().map(|id| (id, asked.partition));
+                        let mut data = self.refusal(key, asked, error);
+                        if let Some(key) = key {
+                            let leader = self.leader_hint(&key, image);
+                            leader.tell_reader(&mut data, &mut pass.response, &job.to);
+                        }
+                        data
                     }
                 };
                 answers.push(data);
@@ -324,7 +328,7 @@ impl ReplicaManager {
     /// The answer for a partition that cannot be read.
     ///
     /// Differs from Kafka: OFFSET_OUT_OF_RANGE carries the log start, so that a follower needs no ListOffsets to find it.
-    fn refusal(&self, id: Option<TopicId>, asked: &FetchPartition, error: ErrorCode) -> PartitionData {
+    fn refusal(&self, key: Option<PartitionKey>, asked: &FetchPartition, error: ErrorCode) -> PartitionData {
         let mut data = PartitionData::default()
             .with_partition_index(asked.partition)
             .with_error_code(error.code())
@@ -334,17 +338,9 @@ impl ReplicaManager {
             .with_aborted_transactions(None)
             .with_preferred_read_replica((-1).into())
             .with_records(Some(Bytes::new()));
-        let Some(partition) = id.and_then(|id| self.partitions.get(&(id, asked.partition))) else {
-            return data;
-        };
-        match error {
-            ErrorCode::OffsetOutOfRange => data.log_start_offset = partition.log.log_start_offset(),
-            ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch => {
-                data.current_leader = LeaderIdAndEpoch::default()
-                    .with_leader_id(partition.leader().map_or(-1, |id| id.0).into())
-                    .with_leader_epoch(partition.leader_epoch());
-            }
-            _ => {}
+        let partition = key.and_then(|key| self.partitions.get(&key));
+        if let (ErrorCode::OffsetOutOfRange, Some(partition)) = (error, partition) {
+            data.log_start_offset = partition.log.log_start_offset();
         }
         data
     }

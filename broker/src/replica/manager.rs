@@ -18,7 +18,6 @@ use crate::replica::purgatory::{Purgatory, Watch};
 use crate::rpc::{CallResult, Caller, Outbox};
 use crate::time::{Instant, TimerQueue, earliest};
 use crate::trace::Observation;
-use crate::wire::ErrorCode;
 
 /// What happened to a partition that somebody may wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -305,7 +304,8 @@ impl ReplicaManager {
                 Event::Changed => {
                     self.settle_deletes(&key, image, out);
                     if !self.partitions.get(&key).is_some_and(Partition::is_leader) {
-                        self.purgatory.fail_produces(&key, ErrorCode::NotLeaderOrFollower, out);
+                        let leader = self.leader_hint(&key, image);
+                        self.purgatory.fail_produces(&key, &leader, out);
                     }
                     None
                 }

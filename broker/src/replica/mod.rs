@@ -28,6 +28,7 @@
 //! | [`Isr`] (`isr.rs`), [`Remote`] (`remote.rs`) | who is in sync, and how far each follower is |
 //! | `alter_partition.rs` | proposals on their way to the controller |
 //! | `produce.rs`, `fetch.rs`, `offsets.rs`, `delete_records.rs` | the requests |
+//! | `leader_hint.rs` | who leads instead, told with a refusal (KIP-951) |
 //! | [`follower`], `fetching.rs` | the follower's side: one fetch at a time per leader |
 //! | `purgatory.rs` | requests that wait |
 //! | `checkpoints.rs` | what survives a restart |
@@ -46,6 +47,7 @@ mod fetch;
 mod fetching;
 pub mod follower;
 mod isr;
+mod leader_hint;
 mod manager;
 mod offsets;
 mod partition;

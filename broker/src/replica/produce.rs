@@ -11,9 +11,7 @@ use crate::rpc::{Outbox, Outgoing, ReplyTo};
 use crate::time::{Duration, Instant};
 use crate::wire::ErrorCode;
 use crate::wire::messages::produce_request::PartitionProduceData;
-use crate::wire::messages::produce_response::{
-    LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
-};
+use crate::wire::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use crate::wire::messages::{ProduceRequest, ProduceResponse, TopicName};
 
 /// From this version on topics are named by id (KIP-516).
@@ -34,12 +32,13 @@ impl ReplicaManager {
         let acks = request.acks;
         let mut response = ProduceResponse::default();
         let mut awaited = Vec::new();
+        let mut misdirected = Vec::new();
         let mut has_failed = false;
         for topic in request.topic_data {
             let topic_id = self.produced_topic(to.api_version, &topic.name, topic.topic_id, image);
             let mut answers = Vec::with_capacity(topic.partition_data.len());
             for data in topic.partition_data {
-                let at = (response.responses.len(), answers.len());
+                let (at, number) = ((response.responses.len(), answers.len()), data.index);
                 let mut answer = PartitionProduceResponse::default()
                     .with_index(data.index)
                     .with_base_offset(-1)
@@ -51,6 +50,9 @@ impl ReplicaManager {
                     Err(error) => {
                         answer.error_code = error.code();
                         has_failed = true;
+                        if let (ErrorCode::NotLeaderOrFollower, Ok(id)) = (error, topic_id) {
+                            misdirected.push(((id, number), at));
+                        }
                     }
                 }
                 answers.push(answer);
@@ -61,6 +63,9 @@ impl ReplicaManager {
                     .with_topic_id(topic.topic_id)
                     .with_partition_responses(answers),
             );
+        }
+        for (key, at) in misdirected {
+            self.leader_hint(&key, image).tell_producer(&mut response, at, &to);
         }
         match acks {
             0 if has_failed => out.list.push(Outgoing::Disconnect { to }),
@@ -113,9 +118,6 @@ impl ReplicaManager {
             return Err(error);
         };
         let Some(leadership) = partition.leadership().filter(|_| !self.is_stopping) else {
-            answer.current_leader = LeaderIdAndEpoch::default()
-                .with_leader_id(partition.leader().map_or(-1, |id| id.0).into())
-                .with_leader_epoch(partition.leader_epoch());
             return Err(ErrorCode::NotLeaderOrFollower);
         };
         if acks == -1 && leadership.isr.committed().len() < partition.effective_min_isr() {

@@ -6,6 +6,7 @@ use crate::ids::Offset;
 use crate::io::ConnectionId;
 use crate::replica::PartitionKey;
 use crate::replica::fetch::FetchJob;
+use crate::replica::leader_hint::LeaderHint;
 use crate::rpc::{Outbox, ReplyTo};
 use crate::time::Instant;
 use crate::wire::ErrorCode;
@@ -39,14 +40,23 @@ pub struct DelayedProduce {
 }
 
 impl DelayedProduce {
-    fn settle(&mut self, key: &PartitionKey, up_to: Offset, error: Option<ErrorCode>) {
-        let response = &mut self.response;
+    fn settle(
+        &mut self,
+        key: &PartitionKey,
+        up_to: Offset,
+        error: Option<ErrorCode>,
+        leader: Option<&LeaderHint>,
+    ) {
+        let (response, to) = (&mut self.response, &self.to);
         self.awaited.retain(|awaited| {
             if awaited.key != *key || awaited.required > up_to {
                 return true;
             }
             if let Some(error) = error {
                 set_error(response, awaited.at, error);
+            }
+            if let Some(leader) = leader {
+                leader.tell_producer(response, awaited.at, to);
             }
             false
         });
@@ -114,12 +124,14 @@ impl Purgatory {
         error: Option<ErrorCode>,
         out: &mut Outbox,
     ) {
-        self.settle_produces(key, high_watermark, error, out);
+        self.settle_produces(key, high_watermark, error, None, out);
     }
 
-    /// Leadership of a partition is lost: nobody will ever know whether what waited was replicated.
-    pub fn fail_produces(&mut self, key: &PartitionKey, error: ErrorCode, out: &mut Outbox) {
-        self.settle_produces(key, Offset::MAX, Some(error), out);
+    /// Leadership of a partition is lost: nobody will ever know whether what waited was replicated. Producers are told
+    /// who leads instead.
+    pub(super) fn fail_produces(&mut self, key: &PartitionKey, leader: &LeaderHint, out: &mut Outbox) {
+        let error = ErrorCode::NotLeaderOrFollower;
+        self.settle_produces(key, Offset::MAX, Some(error), Some(leader), out);
     }
 
     fn settle_produces(
@@ -127,13 +139,14 @@ impl Purgatory {
         key: &PartitionKey,
         up_to: Offset,
         error: Option<ErrorCode>,
+        leader: Option<&LeaderHint>,
         out: &mut Outbox,
     ) {
         let range = (*key, Offset::MIN, 0)..=(*key, up_to, OperationId::MAX);
         while let Some(&entry) = self.produce_watch.range(range.clone()).next() {
             self.produce_watch.remove(&entry);
             let Some(produce) = self.produces.get_mut(&entry.2) else { continue };
-            produce.settle(key, up_to, error);
+            produce.settle(key, up_to, error, leader);
             if produce.awaited.is_empty() {
                 self.answer_produce(entry.2, out);
             }
@@ -312,7 +325,7 @@ mod tests {
     fn a_lost_leadership_answers_for_its_partition_only() {
         let (mut purgatory, mut out) = (Purgatory::default(), Outbox::default());
         purgatory.park_produce(produce(&[(A, 5), (B, 3)]));
-        purgatory.fail_produces(&A, ErrorCode::NotLeaderOrFollower, &mut out);
+        purgatory.fail_produces(&A, &LeaderHint::nobody(), &mut out);
         purgatory.replicated(&B, 3, None, &mut out);
         assert_eq!(answers(&out), [[6, 0]]);
     }

@@ -28,11 +28,11 @@ use std::collections::BTreeMap;
 use broker::config::{BrokerConfig, NodeConfig};
 use broker::defects::{Defect, DefectSet};
 use broker::ids::{NodeId, Uuid};
-use broker::io::{ConnectionId, Disk};
+use broker::io::{ConnectionId, Disk, Listener};
 use broker::log::{BatchBuilder, MemoryDisk};
 use broker::metadata::{
-    BrokerRegistration, LeaderRecoveryState, MetadataDelta, MetadataImage, PartitionRegistration,
-    ResourceType, TopicImage,
+    BrokerRegistration, Endpoint, LeaderRecoveryState, MetadataDelta, MetadataImage, PartitionRegistration,
+    ResourceType, TopicImage, listener_name,
 };
 use broker::replica::ReplicaManager;
 use broker::rpc::{CallError, Caller, Outbox, Outgoing};
@@ -196,7 +196,7 @@ impl World {
             fenced: false,
             in_controlled_shutdown: false,
             rack: None,
-            endpoints: Vec::new(),
+            endpoints: vec![client_endpoint(id)],
             features: BTreeMap::new(),
             log_dirs: Vec::new(),
         };
@@ -305,6 +305,12 @@ impl World {
             None => "no such partition here".to_string(),
         }
     }
+}
+
+/// Where clients reach a broker.
+fn client_endpoint(id: NodeId) -> Endpoint {
+    let name = listener_name(Listener::Client).to_string();
+    Endpoint { name, host: format!("b{id}").into(), port: 9092, security_protocol: 0 }
 }
 
 fn client() -> ConnectionId {

@@ -42,14 +42,30 @@ fn values(records: &bytes::Bytes) -> String {
     words.join(" ")
 }
 
+/// Who leads instead, as a refusal tells it (KIP-951).
+fn leader(id: i32, epoch: i32, address: Option<String>) -> String {
+    match (id, epoch, address) {
+        (-1, -1, None) => String::new(),
+        (-1, epoch, None) => format!(", nobody leads in epoch {epoch}"),
+        (id, epoch, None) => format!(", {id} leads in epoch {epoch}"),
+        (id, epoch, Some(address)) => format!(", {id} leads in epoch {epoch} at {address}"),
+    }
+}
+
 fn reply(to: &ReplyTo, response: &Response, image: &MetadataImage) -> String {
     let what = match response {
         Response::Produce(answer) => {
             let data = &answer.responses[0].partition_responses[0];
             match data.error_code {
                 0 => format!("produced at {}", data.base_offset),
-                error if data.base_offset >= 0 => format!("{} at {}", code(error), data.base_offset),
-                error => code(error),
+                error => {
+                    let offset = Some(data.base_offset).filter(|offset| *offset >= 0);
+                    let offset = offset.map_or(String::new(), |offset| format!(" at {offset}"));
+                    let (id, epoch) = (data.current_leader.leader_id.0, data.current_leader.leader_epoch);
+                    let told = answer.node_endpoints.iter().find(|known| known.node_id.0 == id);
+                    let told = told.map(|told| format!("{}:{}", told.host, told.port));
+                    format!("{}{offset}{}", code(error), leader(id, epoch, told))
+                }
             }
         }
         Response::Fetch(answer) => {
@@ -63,7 +79,12 @@ fn reply(to: &ReplyTo, response: &Response, image: &MetadataImage) -> String {
                     values(data.records.as_ref().expect("records")),
                     data.high_watermark
                 ),
-                error => code(error),
+                error => {
+                    let (id, epoch) = (data.current_leader.leader_id.0, data.current_leader.leader_epoch);
+                    let told = answer.node_endpoints.iter().find(|known| known.node_id.0 == id);
+                    let told = told.map(|told| format!("{}:{}", told.host, told.port));
+                    format!("{}{}", code(error), leader(id, epoch, told))
+                }
             }
         }
         Response::ListOffsets(answer) => {

@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use broker::ids::NodeId;
+use broker::ids::{NodeId, TopicId, TopicPartition};
 use broker::io::{Address, Input};
 use broker::time::{Duration, Instant, earliest};
 use broker::wire::{Request, Response};
 
 use super::backoff::Backoff;
-use super::metadata::Metadata;
+use super::metadata::{LeaderHint, Metadata};
 use super::network::{Lost, Network, NetworkEvent, NetworkSettings};
 use crate::history::HistoryEvent;
 use crate::host::Outputs;
@@ -80,6 +80,20 @@ impl<T> Cluster<T> {
     /// The view is old.
     pub fn request_update(&mut self) {
         self.metadata.request_update();
+    }
+
+    /// A refusal said who leads a partition (KIP-951); says whether that is news.
+    pub fn take_leader_hint(
+        &mut self,
+        partition: &TopicPartition,
+        topic_id: TopicId,
+        hint: &LeaderHint,
+    ) -> bool {
+        let is_news = self.metadata.on_leader_hint(partition, topic_id, hint);
+        if let Some(address) = hint.address.clone().filter(|_| is_news) {
+            self.network.set_address(hint.leader, address);
+        }
+        is_news
     }
 
     /// May this node be asked now? Starts to connect if need be.

@@ -5,8 +5,7 @@
 //!
 //! *Invariant:* the leader epoch of a partition never goes back while the topic keeps its id (KIP-320): an answer from
 //! a broker that lags behind cannot send the client to a deposed leader.
-//!
-//! Differs from Kafka: the leader hints in produce and fetch answers (KIP-951) are not used yet.
+//! The same holds for what a refusal says of the leader ([`LeaderHint`], KIP-951).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,6 +32,26 @@ pub struct PartitionMetadata {
     pub leader: Option<NodeId>,
     /// In which leader epoch.
     pub leader_epoch: LeaderEpoch,
+}
+
+/// Who leads a partition according to the broker that refused to (KIP-951).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaderHint {
+    /// The leader.
+    pub leader: NodeId,
+    /// In which epoch.
+    pub leader_epoch: LeaderEpoch,
+    /// Where it is reached, if that was told.
+    pub address: Option<Address>,
+}
+
+impl LeaderHint {
+    /// What `current_leader` and the leader's entry in `node_endpoints` say; `None` if they name nobody.
+    pub fn told(leader: i32, leader_epoch: LeaderEpoch, endpoint: Option<(&str, i32)>) -> Option<LeaderHint> {
+        let address = endpoint.map(|(host, port)| Address::new(host, u16::try_from(port).unwrap_or(0)));
+        let hint = LeaderHint { leader: NodeId(leader), leader_epoch, address };
+        (leader >= 0 && leader_epoch >= 0).then_some(hint)
+    }
 }
 
 /// One topic as the client knows it.
@@ -201,6 +220,30 @@ impl Metadata {
         self.take_topics(response);
         self.back_off(now, rng);
         self.brokers.iter().map(|(id, address)| (*id, address.clone())).collect()
+    }
+
+    /// A broker that refused a request for a partition said who leads it (`Metadata.updatePartitionLeadership`). Says
+    /// whether that is news: a newer epoch of the same topic, with a leader that can be reached.
+    pub fn on_leader_hint(
+        &mut self,
+        partition: &TopicPartition,
+        topic_id: TopicId,
+        hint: &LeaderHint,
+    ) -> bool {
+        let topic = self.topics.get_mut(&partition.topic).filter(|topic| topic.topic_id == topic_id);
+        let Some(known) = topic.and_then(|topic| topic.partitions.get_mut(&partition.partition)) else {
+            return false;
+        };
+        let is_reachable = hint.address.is_some() || self.brokers.contains_key(&hint.leader);
+        if hint.leader_epoch <= known.leader_epoch || !is_reachable {
+            return false;
+        }
+        if let Some(address) = &hint.address {
+            self.brokers.insert(hint.leader, address.clone());
+        }
+        *known = PartitionMetadata { leader: Some(hint.leader), leader_epoch: hint.leader_epoch };
+        self.last_seen.insert(partition.clone(), (topic_id, *known));
+        true
     }
 
     fn take_topics(&mut self, response: &MetadataResponse) {

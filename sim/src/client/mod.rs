@@ -15,7 +15,7 @@
 //! | `admin/` | [`Admin`]: creates topics; [`Operator`]: carries out what an operator is asked to do |
 //!
 //! *Invariant:* nothing here reads a clock, opens a socket or knows the simulator. Deliberately absent: ApiVersions
-//! negotiation, compression, transactions, consumer groups, fetch sessions, leader hints (KIP-951).
+//! negotiation, compression, transactions, consumer groups, fetch sessions.
 
 mod admin;
 mod backoff;

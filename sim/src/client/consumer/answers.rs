@@ -1,9 +1,10 @@
 //! What answers do to positions (`OffsetFetcher`, `FetchCollector`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker::ids::{LeaderEpoch, NO_EPOCH, Offset};
 use broker::time::Instant;
+use broker::wire::messages::FetchResponse;
 use broker::wire::messages::fetch_response::PartitionData;
 use broker::wire::{ErrorCode, NO_ERROR, Response};
 
@@ -12,6 +13,7 @@ use super::position::{Position, Stage};
 use super::reader::read;
 use crate::client::config::OffsetReset;
 use crate::client::errors::means_stale_metadata;
+use crate::client::metadata::LeaderHint;
 use crate::client::network::Lost;
 use crate::history::{HistoryEvent, PositionReason};
 use crate::host::Outputs;
@@ -98,6 +100,7 @@ impl Consumer {
             .filter(|topic| Some(topic.topic_id) == topic_id)
             .flat_map(|topic| topic.partitions.iter().map(|p| (p.partition_index, p)))
             .collect();
+        let redirected = self.take_leaders(&response);
         for one in about {
             let Some(position) = self.positions.get(&one.partition) else { continue };
             let is_current = position.stage == Stage::Fetch
@@ -113,12 +116,32 @@ impl Consumer {
                 Some(data) if data.error_code == ErrorCode::OffsetOutOfRange.code() => {
                     self.reset(one.partition)
                 }
+                Some(_) if redirected.contains(&one.partition) => self.cluster.request_update(),
                 Some(data) if response.error_code == NO_ERROR => {
                     self.on_error(one.partition, data.error_code, now)
                 }
                 _ => self.on_error(one.partition, response.error_code, now),
             }
         }
+    }
+
+    /// Takes in who leads the partitions that were refused; returns those of which that is news (KIP-951). They are asked
+    /// for there without a back-off.
+    fn take_leaders(&mut self, response: &FetchResponse) -> BTreeSet<i32> {
+        let mut redirected = BTreeSet::new();
+        for topic in &response.responses {
+            for data in &topic.partitions {
+                let (leader, epoch) = (data.current_leader.leader_id, data.current_leader.leader_epoch);
+                let endpoint = response.node_endpoints.iter().find(|known| known.node_id == leader);
+                let endpoint = endpoint.map(|known| (known.host.as_str(), known.port));
+                let Some(hint) = LeaderHint::told(leader.0, epoch, endpoint) else { continue };
+                let partition = self.name(data.partition_index);
+                if self.cluster.take_leader_hint(&partition, topic.topic_id, &hint) {
+                    redirected.insert(data.partition_index);
+                }
+            }
+        }
+        redirected
     }
 
     fn on_data(&mut self, one: &About, data: &PartitionData, now: Instant, out: &mut Outputs) {

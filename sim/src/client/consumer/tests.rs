@@ -2,13 +2,15 @@
 
 use broker::log::BatchBuilder;
 use broker::wire::messages::fetch_request::FetchPartition;
-use broker::wire::messages::fetch_response::{EpochEndOffset, FetchableTopicResponse, PartitionData};
+use broker::wire::messages::fetch_response::{
+    EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
+};
 use broker::wire::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use broker::wire::messages::offset_for_leader_epoch_response::{
     EpochEndOffset as EpochEnd, OffsetForLeaderTopicResult,
 };
 use broker::wire::messages::{FetchResponse, ListOffsetsResponse, OffsetForLeaderEpochResponse};
-use broker::wire::{ErrorCode, Request};
+use broker::wire::{ErrorCode, Request, StrBytes};
 use bytes::{Bytes, BytesMut};
 
 use super::Consumer;
@@ -314,4 +316,51 @@ fn a_short_value_counts_as_no_identity() {
     builder.push(0, None, Some(b"short"), &[]).push(0, None, None, &[]);
     deliver(&mut cluster, &asked, builder.build(), 2);
     assert_eq!(polled(&cluster), [(0, Value(u64::MAX).0), (1, u64::MAX)]);
+}
+
+/// Refuses with `error` and says that `leader` leads in `epoch`.
+fn redirect(cluster: &mut Fake, asked: &Asked, error: ErrorCode, leader: i32, epoch: i32) {
+    let told = LeaderIdAndEpoch::default().with_leader_id(leader.into()).with_leader_epoch(epoch);
+    let data = PartitionData::default().with_error_code(error.code()).with_current_leader(told);
+    let topic = FetchableTopicResponse::default().with_topic_id(TOPIC_ID).with_partitions(vec![data]);
+    let endpoint = NodeEndpoint::default()
+        .with_node_id(leader.into())
+        .with_host(StrBytes::from_string(format!("b{leader}")))
+        .with_port(9092);
+    let response = FetchResponse::default().with_responses(vec![topic]).with_node_endpoints(vec![endpoint]);
+    cluster.answer(asked, response);
+}
+
+#[test]
+fn kip_951_a_refusal_that_names_the_leader_is_followed_at_once() {
+    for error in [ErrorCode::NotLeaderOrFollower, ErrorCode::FencedLeaderEpoch] {
+        let mut cluster = reading(&[]);
+        let asked = cluster.next();
+        assert_eq!(asked.broker, 1);
+        redirect(&mut cluster, &asked, error, 3, 2);
+        let asked = cluster.next();
+        assert_eq!((asked.broker, fetch(&asked).current_leader_epoch), (3, 2), "{error:?}");
+    }
+}
+
+#[test]
+fn kip_951_a_position_that_was_read_is_validated_with_the_leader_that_was_named() {
+    let mut cluster = reading(&[]);
+    let asked = cluster.next();
+    deliver(&mut cluster, &asked, records(0, 2, 1), 2);
+    let asked = cluster.next();
+    redirect(&mut cluster, &asked, ErrorCode::NotLeaderOrFollower, 2, 2);
+    let asked = cluster.next();
+    assert!(matches!(asked.request, Request::OffsetForLeaderEpoch(_)), "{:?}", asked.request);
+    assert_eq!(asked.broker, 2);
+}
+
+#[test]
+fn kip_951_what_is_not_newer_is_passed_over() {
+    let mut cluster = reading(&[]);
+    let asked = cluster.next();
+    redirect(&mut cluster, &asked, ErrorCode::NotLeaderOrFollower, 2, 1);
+    assert!(cluster.asked.is_empty());
+    cluster.pass_ms(200);
+    assert_eq!(cluster.next().broker, 1);
 }

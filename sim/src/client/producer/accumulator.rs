@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use broker::ids::TopicPartition;
+use broker::ids::{LeaderEpoch, TopicPartition};
 use broker::log::HEADER_BYTES;
 use broker::time::{Duration, Instant, earliest};
 
@@ -157,6 +157,21 @@ impl Accumulator {
         let at =
             if has_identity { queue.queued.iter().take_while(|queued| **queued < id).count() } else { 0 };
         queue.queued.insert(at, id);
+    }
+
+    /// A batch that was refused need not wait out its back-off once another leader is known than the one that it was
+    /// sent to; `epoch_of` says which leader epoch is known (KIP-951, `hasLeaderChangedForTheOngoingRetry`).
+    pub(super) fn leaders_changed(
+        &mut self,
+        epoch_of: impl Fn(&TopicPartition) -> Option<LeaderEpoch>,
+        now: Instant,
+    ) {
+        for batch in self.batches.values_mut() {
+            let is_waiting = batch.retry_at.is_some_and(|at| at > now);
+            if is_waiting && epoch_of(&batch.partition).is_some_and(|epoch| epoch > batch.leader_epoch) {
+                batch.retry_at = Some(now);
+            }
+        }
     }
 
     /// Ends a batch wherever it is.

@@ -1,6 +1,6 @@
 //! One batch on its way from the application to a partition (`ProducerBatch`).
 
-use broker::ids::{ProducerEpoch, ProducerId, TopicPartition};
+use broker::ids::{LeaderEpoch, NO_EPOCH, ProducerEpoch, ProducerId, TopicPartition};
 use broker::log::{BatchBuilder, HEADER_BYTES};
 use broker::time::Instant;
 use bytes::Bytes;
@@ -51,6 +51,8 @@ pub(super) struct ProducerBatch {
     pub(super) created_at: Instant,
     /// Times that it was sent.
     pub(super) attempts: u32,
+    /// The leader epoch that the client knew when it was sent last.
+    pub(super) leader_epoch: LeaderEpoch,
     /// Not to be sent again before this.
     pub(super) retry_at: Option<Instant>,
     /// None until it is first sent, or without idempotence.
@@ -74,6 +76,7 @@ impl ProducerBatch {
             memory,
             created_at: now,
             attempts: 0,
+            leader_epoch: NO_EPOCH,
             retry_at: None,
             identity: None,
             is_sequence_reset: false,

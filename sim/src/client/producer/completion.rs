@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use broker::ids::TopicPartition;
 use broker::time::Instant;
+use broker::wire::messages::ProduceResponse;
 use broker::wire::messages::produce_response::PartitionProduceResponse;
 use broker::wire::{ErrorCode, NO_ERROR, Response};
 
 use super::batch::{BatchId, ProducerBatch};
 use super::sender::{Producer, Sent};
 use crate::client::errors::{means_stale_metadata, refused_before_append};
+use crate::client::metadata::LeaderHint;
 use crate::client::network::Lost;
 use crate::history::HistoryEvent;
 use crate::host::Outputs;
@@ -45,6 +48,7 @@ impl Producer {
                         topic.partition_responses.iter().map(|p| ((topic.topic_id, p.index), p))
                     })
                     .collect();
+                self.take_leaders(&response);
                 for one in sent {
                     match answers.get(&(one.topic_id, one.partition)) {
                         Some(answer) => self.on_answer(one, answer, now, out),
@@ -54,6 +58,22 @@ impl Producer {
             }
             Ok(_) => sent.iter().for_each(|one| self.on_lost(one.batch, Lost::Unreadable, now, out)),
             Err(why) => sent.iter().for_each(|one| self.on_lost(one.batch, why, now, out)),
+        }
+    }
+
+    /// Takes in who leads the partitions that were refused (KIP-951).
+    fn take_leaders(&mut self, response: &ProduceResponse) {
+        for topic in &response.responses {
+            let Some(name) = self.cluster.metadata().name_of(topic.topic_id).cloned() else { continue };
+            for answer in &topic.partition_responses {
+                let (leader, epoch) = (answer.current_leader.leader_id, answer.current_leader.leader_epoch);
+                let endpoint = response.node_endpoints.iter().find(|known| known.node_id == leader);
+                let endpoint = endpoint.map(|known| (known.host.as_str(), known.port));
+                if let Some(hint) = LeaderHint::told(leader.0, epoch, endpoint) {
+                    let partition = TopicPartition::new(name.clone(), answer.index);
+                    self.cluster.take_leader_hint(&partition, topic.topic_id, &hint);
+                }
+            }
         }
     }
 
@@ -118,8 +138,12 @@ impl Producer {
     }
 
     fn try_again(&mut self, id: BatchId, now: Instant) {
-        let attempts = self.accumulator.get(id).map_or(1, |batch| batch.attempts);
-        let retry_at = now + self.retry.after(attempts, &mut self.rng);
+        let Some(batch) = self.accumulator.get(id) else { return };
+        let known = self.cluster.metadata().leader(&batch.partition);
+        // Another leader than the one that refused is worth an attempt at once (KIP-951).
+        let is_elsewhere = known.is_some_and(|(_, epoch)| epoch > batch.leader_epoch);
+        let pause = self.retry.after(batch.attempts, &mut self.rng);
+        let retry_at = if is_elsewhere { now } else { now + pause };
         self.accumulator.give_back(id, retry_at);
     }
 

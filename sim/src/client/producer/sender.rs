@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use broker::ids::{NodeId, TopicId, TopicPartition};
+use broker::ids::{NO_EPOCH, NodeId, TopicId, TopicPartition};
 use broker::io::{Address, Input};
 use broker::time::{Instant, earliest};
 use broker::wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -78,6 +78,8 @@ pub struct Producer {
     pub(super) rng: ChaCha8Rng,
     partitioner: Partitioner,
     requests: usize,
+    /// The metadata by which back-offs were cut short last.
+    seen_metadata: u64,
     is_closed: bool,
     now: Instant,
 }
@@ -106,6 +108,7 @@ impl Producer {
             rng: Seed(seed).stream("producer/retry"),
             partitioner: Partitioner::new(batch_size, Seed(seed).stream("producer/partitioner")),
             requests: 0,
+            seen_metadata: 0,
             is_closed: false,
             now,
             config,
@@ -185,6 +188,7 @@ impl Producer {
     pub fn pump(&mut self, now: Instant, out: &mut Outputs) {
         self.now = now;
         self.expire(now, out);
+        self.follow_leaders(now);
         if let Some(sequences) = &mut self.sequences {
             sequences.resolve();
             sequences.raise_epoch(&mut self.accumulator);
@@ -194,6 +198,16 @@ impl Producer {
         }
         while self.send_round(now, out) {}
         self.cluster.refresh(now, out);
+    }
+
+    /// New metadata may name another leader for what waits to be sent again.
+    fn follow_leaders(&mut self, now: Instant) {
+        let metadata = self.cluster.metadata();
+        if metadata.version() != self.seen_metadata {
+            self.seen_metadata = metadata.version();
+            let epoch_of = |partition: &TopicPartition| metadata.leader(partition).map(|(_, epoch)| epoch);
+            self.accumulator.leaders_changed(epoch_of, now);
+        }
     }
 
     fn ask_producer_id(&mut self, now: Instant, out: &mut Outputs) {
@@ -257,6 +271,8 @@ impl Producer {
                 break;
             }
             let Some(batch) = self.accumulator.take(partition) else { continue };
+            batch.leader_epoch =
+                self.cluster.metadata().leader(partition).map_or(NO_EPOCH, |(_, epoch)| epoch);
             if let Some(sequences) = &mut self.sequences {
                 sequences.assign(batch);
             }

@@ -1,9 +1,11 @@
 //! The producer in conversation with a scripted cluster.
 
 use broker::log::{Batch, BatchHeader, batches};
-use broker::wire::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use broker::wire::messages::produce_response::{
+    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+};
 use broker::wire::messages::{ProduceRequest, ProduceResponse};
-use broker::wire::{ErrorCode, Request};
+use broker::wire::{ErrorCode, Request, StrBytes};
 
 use super::{Producer, SendError};
 use crate::client::ProducerConfig;
@@ -364,4 +366,62 @@ fn closing_sends_what_lingers() {
     accept(&mut cluster, &asked, 0);
     assert!(cluster.client.is_idle());
     assert_eq!(send_sized(&mut cluster, 2, 8), Err(SendError::Closed));
+}
+
+/// Refuses and says that `leader` leads in `epoch`.
+fn redirect(cluster: &mut Fake, asked: &Asked, leader: i32, epoch: i32) {
+    let told = LeaderIdAndEpoch::default().with_leader_id(leader.into()).with_leader_epoch(epoch);
+    let data = PartitionProduceResponse::default()
+        .with_error_code(ErrorCode::NotLeaderOrFollower.code())
+        .with_base_offset(-1)
+        .with_current_leader(told);
+    let topic = TopicProduceResponse::default().with_topic_id(TOPIC_ID).with_partition_responses(vec![data]);
+    let endpoint = NodeEndpoint::default()
+        .with_node_id(leader.into())
+        .with_host(StrBytes::from_string(format!("b{leader}")))
+        .with_port(9092);
+    let response = ProduceResponse::default().with_responses(vec![topic]).with_node_endpoints(vec![endpoint]);
+    cluster.answer(asked, response);
+}
+
+#[test]
+fn kip_951_a_refusal_that_names_the_leader_is_followed_at_once() {
+    let mut cluster = fake(&[("linger.ms", "0")]);
+    send(&mut cluster, 1);
+    let first = cluster.next();
+    assert_eq!(first.broker, 1);
+    redirect(&mut cluster, &first, 2, 2);
+    let second = cluster.next();
+    assert_eq!((second.broker, header(&second).base_sequence), (2, 0), "no back-off, no metadata first");
+    accept(&mut cluster, &second, 5);
+    assert_eq!(acked(&cluster), [(1, Some(5))]);
+}
+
+#[test]
+fn kip_951_what_is_not_newer_is_no_reason_to_hurry() {
+    for (leader, epoch) in [(2, 1), (3, 0), (-1, 7)] {
+        let mut cluster = fake(&[("linger.ms", "0")]);
+        send(&mut cluster, 1);
+        let first = cluster.next();
+        redirect(&mut cluster, &first, leader, epoch);
+        assert!(cluster.asked.is_empty(), "{leader} in epoch {epoch}");
+        cluster.pass_ms(200);
+        assert_eq!(cluster.next().broker, 1);
+    }
+}
+
+#[test]
+fn kip_951_metadata_that_names_another_leader_end_a_back_off() {
+    let patience = [("linger.ms", "0"), ("retry.backoff.ms", "5000"), ("retry.backoff.max.ms", "5000")];
+    for (leader, epoch, is_retried) in [(3, 2, true), (1, 1, false)] {
+        let mut cluster = fake(&patience);
+        cluster.pass_ms(10_000);
+        send(&mut cluster, 1);
+        let first = cluster.next();
+        cluster.leaders.insert(0, (leader, epoch));
+        refuse(&mut cluster, &first, ErrorCode::NotLeaderOrFollower);
+        cluster.pass_ms(100);
+        let brokers: Vec<i32> = cluster.asked.iter().map(|asked| asked.broker).collect();
+        assert_eq!(brokers, if is_retried { vec![leader] } else { vec![] });
+    }
 }
