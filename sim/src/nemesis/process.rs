@@ -18,7 +18,11 @@ pub(super) fn crash(strike: &mut Strike<'_>) -> Struck {
         return Struck::NoTarget;
     }
     let is_wipe = *mode == CrashMode::Wipe;
-    if !strike.is_allowed(&victims) || (is_wipe && !strike.may_lose_disks(&victims)) {
+    let is_lossy = *mode != CrashMode::Process;
+    if !strike.is_allowed(&victims)
+        || !strike.may_crash(&victims, is_lossy)
+        || (is_wipe && !strike.may_lose_disks(&victims))
+    {
         return Struck::Skipped;
     }
     let (mode, word) = match mode {

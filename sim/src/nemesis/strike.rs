@@ -166,6 +166,24 @@ impl Strike<'_> {
         )
     }
 
+    /// May a random strike crash these machines, losing what was not synced or not? The controller cannot tell: whoever
+    /// shuts down uncleanly is not eligible any more until it is back in the ISR. So once anybody has lost something,
+    /// fewer than `min.insync.replicas` replicas of a partition may be away in that way (KIP-966, semantics 2.7).
+    pub fn may_crash(&self, victims: &[HostId], is_lossy: bool) -> bool {
+        let shaken = self.view.shaken();
+        if !self.is_chaos || !(is_lossy || shaken.values().any(|has_lost| *has_lost)) {
+            return true;
+        }
+        let nodes: Vec<NodeId> = victims.iter().filter_map(|host| self.view.node_of(*host)).collect();
+        self.view.partitions().filter(|state| state.replicas.iter().any(|id| nodes.contains(id))).all(
+            |state| {
+                let is_away = |id: &&NodeId| nodes.contains(id) || shaken.contains_key(id);
+                let away = state.replicas.iter().filter(is_away).count();
+                (away as i64) < i64::from(state.min_isr)
+            },
+        )
+    }
+
     /// Carries the verb out.
     pub fn carry_out(&mut self) -> Struck {
         let word = self.verb.word();

@@ -742,6 +742,34 @@ fn resets_name_both_ends() {
 }
 
 #[test]
+fn a_random_crash_spares_the_second_while_the_first_may_have_lost_something() {
+    let crash = |id: &str, broker, mode, seconds| {
+        let verb = Verb::Crash { target: Target::Broker(broker), mode, bind: None };
+        PlannedFault { is_chaos: true, ..fault(id, at(seconds), verb) }
+    };
+    let strikes = |first, second| {
+        let faults = vec![crash("one", 1, first, 10), crash("two", 2, second, 12)];
+        let mut story = Story::planned(faults, |plan| {
+            plan.limits.keep_quorum = false;
+            plan.limits.max_down = 3;
+        });
+        story.lead(0, 0, &[0, 1, 2]);
+        story.wait(11);
+        let mode = match first {
+            CrashMode::Process => crate::trace::CrashMode::Process,
+            _ => crate::trace::CrashMode::Power,
+        };
+        let stopped = WorldFact::Stopped { kind: StopKind::Crash(mode) };
+        story.tell(Some(HostId(1)), Fact::World(stopped));
+        story.wait(2);
+        (story.fired().len(), story.director.skipped())
+    };
+    assert_eq!(strikes(CrashMode::Process, CrashMode::Process), (2, 0), "nobody has lost anything");
+    assert_eq!(strikes(CrashMode::Power, CrashMode::Process), (1, 1), "min.insync.replicas is 2");
+    assert_eq!(strikes(CrashMode::Process, CrashMode::Power), (1, 1), "whichever comes first");
+}
+
+#[test]
 fn a_random_wipe_spares_what_would_be_lost_by_it() {
     let wipe = |target| Verb::Crash { target, mode: CrashMode::Wipe, bind: None };
     let strikes = |keep_quorum: bool, isr: &[i32]| {

@@ -10,7 +10,7 @@ use scenarios::model::NodeState;
 use super::Change;
 use crate::history::HistoryEvent;
 use crate::plan::{HostId, HostKind, Plan};
-use crate::trace::{Fact, StopKind, WorldFact};
+use crate::trace::{CrashMode, Fact, StopKind, WorldFact};
 use crate::world::{Control, HostState};
 
 /// One partition, as committed.
@@ -62,6 +62,8 @@ pub struct ClusterView {
     fenced: BTreeMap<NodeId, bool>,
     /// Brokers that boot again and are not registered since: what the metadata says of them is about their last life.
     returning: BTreeSet<NodeId>,
+    /// Brokers that crashed and are not yet back in the ISR of all their partitions; true: they may have lost something.
+    shaken: BTreeMap<NodeId, bool>,
     controller: Option<(i32, NodeId)>,
     replicas: BTreeMap<TopicPartition, Vec<Replica>>,
     hosts: Vec<HostState>,
@@ -148,6 +150,7 @@ impl ClusterView {
             partitions: BTreeMap::new(),
             fenced: BTreeMap::new(),
             returning: BTreeSet::new(),
+            shaken: BTreeMap::new(),
             controller: None,
             replicas: BTreeMap::new(),
             hosts: vec![HostState::Down; plan.hosts.len()],
@@ -258,6 +261,7 @@ impl ClusterView {
                 self.want(&log.partition, state.replicas.len());
                 let partition = Partition { log: log.clone(), state: state.clone() };
                 self.partitions.insert(log.partition.clone(), partition);
+                self.calm();
             }
             MetadataFact::TopicCreated { .. }
             | MetadataFact::ProducerIdsAllocated { .. }
@@ -345,6 +349,11 @@ impl ClusterView {
             // It is news to the controller: until it is registered and unfenced it does nothing for anybody.
             self.fenced.insert(node, true);
         }
+        if let (WorldFact::Stopped { kind: StopKind::Crash(mode) }, Some(host)) = (fact, host)
+            && let Some(node) = self.node_of(host)
+        {
+            *self.shaken.entry(node).or_default() |= *mode != CrashMode::Process;
+        }
         let state = match fact {
             WorldFact::Started { .. } | WorldFact::Resumed => HostState::Up,
             WorldFact::Paused => HostState::Paused,
@@ -419,6 +428,23 @@ impl ClusterView {
     /// The committed state of every partition.
     pub fn partitions(&self) -> impl Iterator<Item = &PartitionFact> {
         self.partitions.values().map(|partition| &partition.state)
+    }
+
+    /// Forgets the crashes of brokers that are whole again.
+    fn calm(&mut self) {
+        let is_whole = |view: &ClusterView, node: NodeId| {
+            let is_in = |state: &PartitionFact| !state.replicas.contains(&node) || state.isr.contains(&node);
+            view.host_of(node).is_some_and(|host| view.is_at_work(host)) && view.partitions().all(is_in)
+        };
+        let whole: Vec<NodeId> = self.shaken.keys().copied().filter(|node| is_whole(self, *node)).collect();
+        whole.iter().for_each(|node| {
+            self.shaken.remove(node);
+        });
+    }
+
+    /// Brokers that crashed and are not yet back in the ISR of all their partitions; true: they may have lost something.
+    pub fn shaken(&self) -> &BTreeMap<NodeId, bool> {
+        &self.shaken
     }
 
     /// The active controller.
