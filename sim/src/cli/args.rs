@@ -264,9 +264,9 @@ pub struct BenchArgs {
     /// Only figures whose name contains this.
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
-    /// Used by the memory figure: run one failover seed in this process and exit.
-    #[arg(long, hide = true, value_name = "SEED")]
-    pub one_failover_seed: Option<u64>,
+    /// Used by the memory figures: run one seed of this scene in this process, print its peak of memory, and exit.
+    #[arg(long, hide = true, value_name = "SCENE")]
+    pub one_run_of: Option<String>,
 }
 
 /// A range of seeds, both ends included: `1..20`.

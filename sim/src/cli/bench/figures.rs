@@ -3,8 +3,10 @@
 use std::process::Command;
 
 use reports::model::{Bar, Figure, Limit};
+use scenarios::model::Level;
 
 use super::scenes::{self, Scene};
+use crate::check::CHECKS;
 use crate::cli::screen::Screen;
 use crate::cli::stopwatch::Stopwatch;
 use crate::cli::{Exit, Failure};
@@ -42,6 +44,10 @@ impl Row {
     }
 }
 
+const fn at_most(value: u64) -> Option<Bar> {
+    Some(Bar { limit: Limit::AtMost, value })
+}
+
 const fn at_least(value: u64) -> Option<Bar> {
     Some(Bar { limit: Limit::AtLeast, value })
 }
@@ -67,7 +73,7 @@ pub const FIGURES: &[Row] = &[
         name: "bare_loop_per_message",
         unit: "ratio",
         definition: "bare_loop_events_per_cpu_s divided by messages_per_cpu_s, both measured now, rounded up",
-        bar: Some(Bar { limit: Limit::AtMost, value: LOOP_RATIO }),
+        bar: at_most(LOOP_RATIO),
         value: ratio,
     },
     Row {
@@ -99,8 +105,38 @@ pub const FIGURES: &[Row] = &[
         unit: "bytes",
         definition: "VmHWM in /proc/self/status of a process of its own after one run of failover_seeds_per_cpu_min, the \
                      program itself included",
-        bar: Some(Bar { limit: Limit::AtMost, value: 50_000_000 }),
+        bar: at_most(50_000_000),
         value: memory,
+    },
+    Row {
+        name: "check_overhead_ratio",
+        unit: "percent",
+        definition: "CPU time of acked_requests_per_cpu_s's run with every check on, in percent of the same run with every \
+                     check off; both measured now",
+        bar: at_most(200),
+        value: check_overhead,
+    },
+    Row {
+        name: "cluster_10x1000_cpu_ms",
+        unit: "cpu_ms",
+        definition: "10 brokers, 1,000 partitions, RF 3, no clients: boot, one broker lost for 14 s and back, until every \
+                     partition has a leader and a full ISR; checks on",
+        bar: at_most(1_000),
+        value: small_cluster,
+    },
+    Row {
+        name: "cluster_100x10000_cpu_s",
+        unit: "cpu_s",
+        definition: "the same with 100 brokers and 10,000 partitions, rounded up",
+        bar: at_most(10),
+        value: large_cluster,
+    },
+    Row {
+        name: "cluster_100x10000_peak_rss_bytes",
+        unit: "bytes",
+        definition: "VmHWM of a process of its own after the run of cluster_100x10000_cpu_s",
+        bar: at_most(4_000_000_000),
+        value: large_cluster_memory,
     },
 ];
 
@@ -152,21 +188,58 @@ fn play(plan: &Plan) -> Outcome {
     outcome
 }
 
+fn cpu_us(plan: &Plan) -> u64 {
+    let clock = Stopwatch::start();
+    play(plan);
+    clock.cpu_us().max(1)
+}
+
+fn check_overhead() -> Result<u64, Failure> {
+    let plan = scenes::REQUESTS.plan(1)?;
+    let mut unchecked = plan.clone();
+    unchecked.checks = CHECKS.iter().map(|check| (check.name.to_owned(), Level::Off)).collect();
+    let without = {
+        let clock = Stopwatch::start();
+        // Nothing is judged, so the verdict is inconclusive by design: no complaint about that.
+        simulate(&unchecked, &Stage::kafka(), RunOptions::default());
+        clock.cpu_us().max(1)
+    };
+    Ok(cpu_us(&plan) * 100 / without)
+}
+
+fn small_cluster() -> Result<u64, Failure> {
+    Ok(cpu_us(&scenes::SMALL_CLUSTER.plan(1)?).div_ceil(1_000))
+}
+
+fn large_cluster() -> Result<u64, Failure> {
+    Ok(cpu_us(&scenes::LARGE_CLUSTER.plan(1)?).div_ceil(1_000_000))
+}
+
 fn memory() -> Result<u64, Failure> {
+    peak_of(&scenes::FAILOVER)
+}
+
+fn large_cluster_memory() -> Result<u64, Failure> {
+    peak_of(&scenes::LARGE_CLUSTER)
+}
+
+/// The most memory that a process of its own ever has while it runs one seed of a scene.
+fn peak_of(scene: &Scene) -> Result<u64, Failure> {
     let failed = |what: String| {
         Failure::new(Exit::Io, format!("failed to measure memory in a process of its own: {what}"))
     };
     let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
-    let child = Command::new(program).args(["bench", "--one-failover-seed", "1"]).output();
+    let child = Command::new(program).args(["bench", "--one-run-of", scene.name]).output();
     let child = child.map_err(|error| failed(error.to_string()))?;
     let text = String::from_utf8_lossy(&child.stdout).into_owned();
     text.trim().parse().map_err(|_| failed(format!("it printed {text:?}")))
 }
 
-/// The child of the memory figure: runs one seed and prints the most memory that it ever had, in bytes.
-pub fn one_failover_seed(seed: u64, screen: &Screen) -> Result<Exit, Failure> {
-    let plan = scenes::FAILOVER.plan(seed)?;
-    play(&plan);
+/// The child of the memory figures: runs one seed of a scene and prints the most memory that it ever had, in bytes.
+pub fn one_run_of(name: &str, screen: &Screen) -> Result<Exit, Failure> {
+    let scene = scenes::SCENES.iter().find(|scene| scene.name == name);
+    let scene = scene.ok_or_else(|| Failure::new(Exit::Usage, format!("there is no scene {name}")))?;
+    play(&scene.plan(1)?);
     let status = std::fs::read_to_string("/proc/self/status")
         .map_err(|error| Failure::new(Exit::Io, format!("failed to read /proc/self/status: {error}")))?;
     let peak = peak_rss(&status).ok_or_else(|| {

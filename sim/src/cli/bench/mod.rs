@@ -19,8 +19,8 @@ use super::{Exit, Failure};
 
 /// Measures what was asked for and prints it.
 pub fn bench(args: &BenchArgs, screen: &Screen) -> Result<Exit, Failure> {
-    if let Some(seed) = args.one_failover_seed {
-        return figures::one_failover_seed(seed, screen);
+    if let Some(scene) = &args.one_run_of {
+        return figures::one_run_of(scene, screen);
     }
     let wanted = |name: &str| args.only.as_ref().is_none_or(|only| name.contains(only));
     let rows: Vec<_> = figures::FIGURES.iter().filter(|row| wanted(row.name)).collect();

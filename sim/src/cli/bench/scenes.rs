@@ -6,7 +6,8 @@ use crate::seed::Seed;
 
 /// A cluster to measure.
 pub struct Scene {
-    name: &'static str,
+    /// Its file name, if it were one.
+    pub name: &'static str,
     text: &'static str,
     /// Producers send as fast as their window of requests allows.
     is_full_speed: bool,
@@ -160,15 +161,93 @@ for   = "12s"
 "#,
 };
 
+/// A hundred brokers, ten thousand partitions, one broker lost and back.
+pub const LARGE_CLUSTER: Scene = Scene {
+    name: "cluster-100x10000.toml",
+    is_full_speed: false,
+    text: r#"
+format     = 1
+name       = "bench/cluster-100x10000"
+time_limit = "2m"
+
+[cluster]
+brokers     = 100
+controllers = 3
+mode        = "isolated"
+
+[[topic]]
+name               = "orders"
+partitions         = 10000
+replication_factor = 3
+config             = { min.insync.replicas = 2 }
+
+[[phase]]
+name = "run"
+for  = "20s"
+
+[[fault]]
+id    = "lose-a-broker"
+at    = "6s"
+crash = "broker(7)"
+
+[[phase]]
+name   = "settle"
+heal   = "all"
+until  = "all_isr_full"
+within = "1m"
+"#,
+};
+
+/// The same, ten times smaller.
+pub const SMALL_CLUSTER: Scene = Scene {
+    name: "cluster-10x1000.toml",
+    is_full_speed: false,
+    text: r#"
+format     = 1
+name       = "bench/cluster-10x1000"
+time_limit = "2m"
+
+[cluster]
+brokers     = 10
+controllers = 3
+mode        = "isolated"
+
+[[topic]]
+name               = "orders"
+partitions         = 1000
+replication_factor = 3
+config             = { min.insync.replicas = 2 }
+
+[[phase]]
+name = "run"
+for  = "20s"
+
+[[fault]]
+id    = "lose-a-broker"
+at    = "6s"
+crash = "broker(7)"
+
+[[phase]]
+name   = "settle"
+heal   = "all"
+until  = "all_isr_full"
+within = "1m"
+"#,
+};
+
+/// Every scene.
+pub const SCENES: [Scene; 5] = [REQUESTS, RECORDS, FAILOVER, LARGE_CLUSTER, SMALL_CLUSTER];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_scene_is_a_scenario() {
-        for scene in [REQUESTS, RECORDS, FAILOVER] {
+        for scene in SCENES {
             let plan = scene.plan(1).unwrap();
-            assert_eq!(plan.producers[0].interval_us == 0, scene.is_full_speed, "{}", scene.name);
+            let is_full_speed = plan.producers.first().is_some_and(|producer| producer.interval_us == 0);
+            assert_eq!(is_full_speed, scene.is_full_speed, "{}", scene.name);
         }
     }
 }
