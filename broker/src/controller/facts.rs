@@ -86,12 +86,18 @@ impl Before {
     }
 }
 
-/// How the partition got its leader: one that was neither in the ISR nor eligible (KIP-966) before is an unclean one, and so is one that has to
-/// recover: the last known leader.
+/// How the partition got its leader: one that was neither in the ISR nor eligible (KIP-966) before is an unclean one, and
+/// so is one that has to recover: the last known leader. The record that ends a reassignment may bring a replica into the
+/// ISR and let it lead at once (CTL-7).
 fn election(before: Option<&PartitionRegistration>, after: &PartitionRegistration) -> Election {
     let Some(leader) = after.leader else { return Election::None };
+    let is_recovered = after.leader_recovery_state == LeaderRecoveryState::Recovered;
+    let is_settled = after.adding.is_empty() && after.removing.is_empty();
+    let joins =
+        |before: &PartitionRegistration| before.adding.contains(&leader) && is_settled && is_recovered;
     match before {
         Some(before) if before.leader == Some(leader) => Election::None,
+        Some(before) if joins(before) => Election::Clean,
         Some(before) if !before.isr.contains(&leader) && !before.elr.contains(&leader) => Election::Unclean,
         Some(before) if before.leader_recovery_state != after.leader_recovery_state => Election::Unclean,
         _ => Election::Clean,
@@ -124,4 +130,27 @@ fn partition_changed(
             is_recovering: after.leader_recovery_state == LeaderRecoveryState::Recovering,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::elections::registration;
+    use super::*;
+    use crate::ids::NodeId;
+
+    #[test]
+    fn ctl_7_who_joins_the_isr_as_a_reassignment_ends_may_lead_cleanly() {
+        let mut before = registration(&[1, 4], &[1], Some(1));
+        (before.adding, before.removing) = (vec![NodeId(4)], vec![NodeId(1)]);
+        let after = registration(&[4], &[4], Some(4));
+        assert_eq!(election(Some(&before), &after), Election::Clean);
+        let mut under_way = after.clone();
+        under_way.removing = vec![NodeId(1)];
+        assert_eq!(election(Some(&before), &under_way), Election::Unclean);
+        let mut recovers = after.clone();
+        recovers.leader_recovery_state = LeaderRecoveryState::Recovering;
+        assert_eq!(election(Some(&before), &recovers), Election::Unclean);
+        before.adding.clear();
+        assert_eq!(election(Some(&before), &after), Election::Unclean, "it was not on its way in");
+    }
 }

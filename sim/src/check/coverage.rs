@@ -9,6 +9,9 @@ use super::ghost::{Ghost, Step};
 use crate::history::HistoryEvent;
 use crate::trace::{CrashMode, Fact, StopKind, TraceEvent, WorldFact};
 
+/// What a node says that ends because it was told to (`broker::node`).
+const SHUTDOWN: &str = "controlled shutdown";
+
 /// Counters of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {
@@ -44,7 +47,7 @@ pub struct Coverage {
     pub dropped_messages: u64,
     /// Disks replaced.
     pub wipes: u64,
-    /// Controlled shutdowns that struck.
+    /// Nodes that ended by a controlled shutdown, alone or one after another.
     pub shutdowns: u64,
     controller_epochs: BTreeSet<LeaderEpoch>,
 }
@@ -103,7 +106,9 @@ impl Coverage {
             Fact::World(WorldFact::Paused) => self.pauses += 1,
             Fact::World(WorldFact::MessageHeld { .. }) => self.held_messages += 1,
             Fact::World(WorldFact::MessageDropped { .. }) => self.dropped_messages += 1,
-            Fact::World(WorldFact::FaultFired { kind, .. }) if kind == "shutdown" => self.shutdowns += 1,
+            Fact::World(WorldFact::Stopped { kind: StopKind::Halt { reason } }) if reason == SHUTDOWN => {
+                self.shutdowns += 1;
+            }
             Fact::World(WorldFact::FaultFired { kind, .. }) if kind == "partition" => self.partitions += 1,
             _ => {}
         }
@@ -168,8 +173,11 @@ mod tests {
         let (from, to) = (HostId(0), HostId(1));
         paper.world(1, WorldFact::MessageHeld { fault: fault.clone(), message: message.clone(), from, to });
         paper.world(1, WorldFact::MessageDropped { fault, message, from, to });
+        for reason in [SHUTDOWN, "disk failure"] {
+            paper.world(0, WorldFact::Stopped { kind: StopKind::Halt { reason: reason.to_owned() } });
+        }
         let coverage = paper.finish().coverage;
         let got: Vec<u64> = coverage.all().into_iter().map(|(_, count)| count).collect();
-        assert_eq!(got, [1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 2, 1, 1, 0, 0], "{:?}", coverage.all());
+        assert_eq!(got, [1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 2, 1, 1, 0, 1], "{:?}", coverage.all());
     }
 }

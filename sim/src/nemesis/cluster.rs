@@ -2,6 +2,7 @@
 //! operator's machine. What becomes of it is history; the [`super::Director`] reads it there.
 
 use broker::ids::TopicPartition;
+use broker::io::Listener;
 use scenarios::model::{Configured, ElectionKind, Operation, PartitionRef, Replicas, Target, Verb};
 
 use super::strike::{Strike, Struck};
@@ -90,8 +91,56 @@ fn order(strike: &mut Strike<'_>, operation: &Operation) -> Option<Order> {
             let steps = vec![AdminStep::UpdateFeature { name: name.clone(), level: *level }];
             Some(Order { what: format!("feature {name} to level {level}"), steps, targets: Vec::new() })
         }
-        _ => None,
+        Operation::AddPartitions { topic, count } => {
+            let step = AdminStep::AddPartitions { topic: topic.clone(), count: *count as i32 };
+            let what = format!("topic {topic} is to have {count} partitions");
+            Some(Order { what, steps: vec![step], targets: Vec::new() })
+        }
+        Operation::DeleteRecords { partition, before } => {
+            let about = existing(strike, partition);
+            let below = |one: &TopicPartition| AdminStep::DeleteRecords {
+                topic: one.topic.to_string(),
+                partition: one.partition,
+                before: *before,
+            };
+            let steps: Vec<AdminStep> = about.iter().map(below).collect();
+            let what = match before {
+                ..0 => format!("delete what {partition} has below the high watermark"),
+                _ => format!("delete what {partition} has below {before}"),
+            };
+            (!steps.is_empty()).then(|| Order { what, steps, targets: leaders(strike, &about) })
+        }
+        Operation::Unregister { target } => {
+            let step = |broker: i32, _: &Strike<'_>, _| AdminStep::Unregister { broker };
+            for_each(strike, target, "unregister broker", is_broker, step)
+        }
+        Operation::AddVoter { target } => {
+            let step = |controller: i32, strike: &Strike<'_>, host: HostId| {
+                let (host, port) = (strike.plan.host_name(host).to_owned(), Listener::Controller.port());
+                AdminStep::AddVoter { controller, host, port }
+            };
+            for_each(strike, target, "add voter", is_controller, step)
+        }
+        Operation::RemoveVoter { target } => {
+            let step = |controller: i32, _: &Strike<'_>, _| AdminStep::RemoveVoter { controller };
+            for_each(strike, target, "remove voter", is_controller, step)
+        }
     }
+}
+
+/// One step for each node of one kind among the members of a target.
+fn for_each(
+    strike: &mut Strike<'_>,
+    target: &Target,
+    what: &str,
+    is_one: fn(&HostKind) -> bool,
+    step: impl Fn(i32, &Strike<'_>, HostId) -> AdminStep,
+) -> Option<Order> {
+    let members = nodes(strike, target, is_one);
+    let steps: Vec<AdminStep> = members.iter().map(|(host, id)| step(*id, strike, *host)).collect();
+    let ids: Vec<String> = members.iter().map(|(_, id)| id.to_string()).collect();
+    let targets = members.iter().map(|(host, _)| *host).collect();
+    (!steps.is_empty()).then(|| Order { what: format!("{what} {}", ids.join(", ")), steps, targets })
 }
 
 /// Puts a broker in the first place of a partition's replicas and has it elected. One that holds no replica takes the
@@ -149,9 +198,22 @@ fn leaders(strike: &Strike<'_>, about: &[TopicPartition]) -> Vec<HostId> {
 
 /// The ids of the brokers among the members of a target.
 fn brokers(strike: &mut Strike<'_>, target: &Target) -> Vec<i32> {
+    nodes(strike, target, is_broker).into_iter().map(|(_, id)| id).collect()
+}
+
+fn is_broker(kind: &HostKind) -> bool {
+    matches!(kind, HostKind::Node { is_broker: true, .. })
+}
+
+fn is_controller(kind: &HostKind) -> bool {
+    matches!(kind, HostKind::Node { is_controller: true, .. })
+}
+
+/// The nodes of one kind among the members of a target, with their ids.
+fn nodes(strike: &mut Strike<'_>, target: &Target, is_one: fn(&HostKind) -> bool) -> Vec<(HostId, i32)> {
     let members = strike.resolve(target);
-    let id = |host: HostId| match strike.plan.hosts.get(host.0 as usize)?.kind {
-        HostKind::Node { node_id, is_broker: true, .. } => Some(node_id.0),
+    let id = |host: HostId| match &strike.plan.hosts.get(host.0 as usize)?.kind {
+        kind @ HostKind::Node { node_id, .. } if is_one(kind) => Some((host, node_id.0)),
         _ => None,
     };
     members.into_iter().filter_map(id).collect()

@@ -108,8 +108,46 @@ fn a_standby_broker_stays_down_until_a_fault_starts_it() {
         let mut story = Story::with_standby(faults, HostId(2));
         story.wait(125);
         assert_eq!(story.world.state(HostId(2)), state);
-        let is_new = story.view.state(HostId(2));
+        story.view.look_at_hosts(&story.world);
+        let is_new = if state == HostState::Up { NodeState::Fenced } else { NodeState::Down };
+        assert_eq!(story.view.state(HostId(2)), is_new, "in the very event of its start");
         story.tell(Some(HostId(2)), Fact::World(WorldFact::Started { incarnation: 0 }));
-        assert_eq!(story.view.state(HostId(2)), NodeState::Fenced, "was {is_new:?}");
+        assert_eq!(story.view.state(HostId(2)), NodeState::Fenced);
     }
+}
+
+/// The steps of one operation, and the machines that it is about; `None`: there is nobody.
+fn order(operation: Operation) -> Option<(Vec<AdminStep>, Vec<HostId>)> {
+    let mut story = Story::new(vec![fault("order", at(10), operate(operation))]);
+    story.wait(20);
+    let targets = story.fired().first().map(|(_, targets)| targets.to_vec())?;
+    Some((story.world.tasks.first()?.steps.clone(), targets))
+}
+
+#[test]
+fn records_are_deleted_of_each_partition_that_is_meant() {
+    let partition = PartitionRef { topic: "orders".into(), partition: PartitionIndex::All };
+    let (steps, targets) = order(Operation::DeleteRecords { partition, before: -1 }).expect("it exists");
+    let below = |partition| AdminStep::DeleteRecords { topic: "orders".into(), partition, before: -1 };
+    assert_eq!((steps, targets), (vec![below(0), below(1)], vec![HostId(0), HostId(1)]), "their leaders");
+    assert_eq!(order(Operation::DeleteRecords { partition: orders(9), before: 5 }), None);
+}
+
+#[test]
+fn what_concerns_nodes_names_their_ids() {
+    let (topic, count) = ("orders".to_owned(), 6);
+    let (steps, _) = order(Operation::AddPartitions { topic: topic.clone(), count: 6 }).expect("it exists");
+    assert_eq!(steps, [AdminStep::AddPartitions { topic, count }]);
+    let unregister = |target| order(Operation::Unregister { target });
+    let gone = (vec![AdminStep::Unregister { broker: 1 }], vec![HostId(1)]);
+    assert_eq!(unregister(Target::Broker(1)), Some(gone));
+    assert_eq!(unregister(Target::Clients), None, "they are no brokers");
+    let voters = |target| order(Operation::RemoveVoter { target });
+    assert_eq!(voters(Target::Clients), None, "they are no controllers");
+    let (steps, targets) = voters(Target::Controllers).expect("there are some");
+    assert!(matches!(steps[0], AdminStep::RemoveVoter { controller: 0 }), "{steps:?}");
+    assert_eq!(steps.len(), targets.len());
+    let (steps, _) = order(Operation::AddVoter { target: Target::Controllers }).expect("there are some");
+    let AdminStep::AddVoter { controller: 0, host, port: 9093 } = &steps[0] else { panic!("{steps:?}") };
+    assert!(!host.is_empty());
 }

@@ -249,7 +249,7 @@ impl ClusterView {
                 self.fenced.insert(*broker, false);
             }
             MetadataFact::BrokerUnregistered { broker } => {
-                self.fenced.remove(broker);
+                self.fenced.insert(*broker, true);
             }
             MetadataFact::TopicDeleted { topic, topic_id } => {
                 self.partitions.retain(|_, partition| partition.log.topic_id != *topic_id);
@@ -472,14 +472,17 @@ impl ClusterView {
         Some(self.replica_at(partition, host)?.log_end)
     }
 
-    /// What a machine is doing, as the world and the controller see it.
+    /// What a machine is doing, as the world and the controller see it. A broker that is not registered, because it was
+    /// in standby or because somebody unregistered it, is fenced.
     pub fn state(&self, host: HostId) -> NodeState {
         match self.hosts[host.0 as usize] {
             HostState::Down => NodeState::Down,
             HostState::Paused => NodeState::Paused,
             HostState::Up => {
                 let node = self.node_of(host);
-                let is_fenced = node.is_some_and(|node| self.fenced.get(&node).copied().unwrap_or(false));
+                let is_known = |node| self.fenced.get(&node).copied();
+                // Whoever boots for the first time is nobody's broker yet, even before its start is a fact.
+                let is_fenced = node.is_some_and(|node| is_known(node).unwrap_or(self.is_idle(host)));
                 if is_fenced { NodeState::Fenced } else { NodeState::Running }
             }
         }

@@ -156,7 +156,7 @@ impl Operator {
                 }
             }
             Progress::Again => {
-                work.is_repeated |= result.is_err();
+                work.is_repeated |= result.is_err() || step.goes_on();
                 work.failures = work.failures.saturating_add(1);
                 work.retry_at = now + self.retry.after(work.failures, &mut self.rng);
                 self.cluster.request_update();
@@ -202,9 +202,16 @@ fn error_name(error: ErrorCode) -> String {
 mod tests {
     use broker::wire::Request;
     use broker::wire::StrBytes;
+    use broker::wire::messages::create_partitions_response::CreatePartitionsTopicResult;
     use broker::wire::messages::create_topics_response::CreatableTopicResult;
+    use broker::wire::messages::delete_records_response::{
+        DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
+    };
     use broker::wire::messages::delete_topics_response::DeletableTopicResult;
-    use broker::wire::messages::{CreateTopicsResponse, DeleteTopicsResponse, TopicName};
+    use broker::wire::messages::{
+        AddRaftVoterResponse, CreatePartitionsResponse, CreateTopicsResponse, DeleteRecordsResponse,
+        DeleteTopicsResponse, RemoveRaftVoterResponse, TopicName, UnregisterBrokerResponse,
+    };
 
     use super::super::task::AdminStep;
     use super::*;
@@ -299,6 +306,97 @@ mod tests {
         deleted(&mut cluster, &asked, ErrorCode::UnknownTopicOrPartition.code());
         cluster.pass_ms(100);
         assert!(matches!(cluster.next().request, Request::CreateTopics(_)));
+    }
+
+    #[test]
+    fn records_are_deleted_by_whoever_leads_the_partition() {
+        let mut cluster = operator();
+        cluster.leaders.insert(1, (2, 1));
+        let steps = vec![AdminStep::DeleteRecords { topic: TOPIC.to_owned(), partition: 1, before: 40 }];
+        cluster.input(AdminTask { fault: "purge".to_owned(), n: 1, steps }.to_input());
+        cluster.pass_ms(2_000);
+        let asked = cluster.next();
+        let Request::DeleteRecords(request) = &asked.request else { panic!("{:?}", asked.request) };
+        assert_eq!((asked.broker, request.topics[0].partitions[0].offset), (2, 40));
+        cluster.leaders.insert(1, (3, 2));
+        records_deleted(&mut cluster, &asked, ErrorCode::NotLeaderOrFollower.code());
+        cluster.pass_ms(2_000);
+        let asked = cluster.next();
+        assert_eq!(asked.broker, 3);
+        records_deleted(&mut cluster, &asked, ErrorCode::OffsetOutOfRange.code());
+        assert_eq!(ended(&cluster), [("purge".to_owned(), Some("OFFSET_OUT_OF_RANGE".to_owned()))]);
+    }
+
+    #[test]
+    fn a_voter_that_votes_since_the_answer_came_too_late_is_added() {
+        let mut cluster = operator();
+        let steps = vec![AdminStep::AddVoter { controller: 3003, host: "c3".to_owned(), port: 9093 }];
+        for fault in ["early", "again"] {
+            cluster.input(AdminTask { fault: fault.to_owned(), n: 1, steps: steps.clone() }.to_input());
+        }
+        cluster.pass_ms(100);
+        let timed_out = ErrorCode::RequestTimedOut.code();
+        for code in [timed_out, ErrorCode::DuplicateVoter.code(), ErrorCode::DuplicateVoter.code()] {
+            let asked = cluster.next();
+            let Request::AddRaftVoter(request) = &asked.request else { panic!("{:?}", asked.request) };
+            assert_eq!((request.voter_id, request.listeners[0].host.as_str()), (3003, "c3"));
+            cluster.answer(&asked, AddRaftVoterResponse::default().with_error_code(code));
+            cluster.pass_ms(2_000);
+        }
+        let twice = Some("DUPLICATE_VOTER".to_owned());
+        assert_eq!(ended(&cluster), [("early".to_owned(), None), ("again".to_owned(), twice)]);
+    }
+
+    #[test]
+    fn what_was_carried_out_before_its_answer_was_lost_is_done() {
+        let grow = AdminStep::AddPartitions { topic: TOPIC.to_owned(), count: 4 };
+        for (step, code) in [
+            (grow, ErrorCode::InvalidPartitions),
+            (AdminStep::Unregister { broker: 3 }, ErrorCode::BrokerIdNotRegistered),
+            (AdminStep::RemoveVoter { controller: 3000 }, ErrorCode::VoterNotFound),
+        ] {
+            for is_lost in [false, true] {
+                let mut cluster = operator();
+                let steps = vec![step.clone()];
+                cluster.input(AdminTask { fault: "f".to_owned(), n: 1, steps }.to_input());
+                cluster.pass_ms(100);
+                if is_lost {
+                    let asked = cluster.next();
+                    cluster.hang_up(&asked);
+                    cluster.pass_ms(2_000);
+                }
+                let asked = cluster.next();
+                let response = refusal(&asked.request, code.code());
+                cluster.answer(&asked, response);
+                let refused = (!is_lost).then(|| error_name(code));
+                assert_eq!(ended(&cluster), [("f".to_owned(), refused)], "{step:?}");
+            }
+        }
+    }
+
+    fn refusal(request: &Request, code: i16) -> Response {
+        match request {
+            Request::CreatePartitions(request) => {
+                assert_eq!((request.topics[0].count, &request.topics[0].assignments), (4, &None));
+                let result = CreatePartitionsTopicResult::default().with_error_code(code);
+                CreatePartitionsResponse::default().with_results(vec![result]).into()
+            }
+            Request::UnregisterBroker(request) => {
+                assert_eq!(request.broker_id.0, 3);
+                UnregisterBrokerResponse::default().with_error_code(code).into()
+            }
+            Request::RemoveRaftVoter(request) => {
+                assert_eq!(request.voter_id, 3000);
+                RemoveRaftVoterResponse::default().with_error_code(code).into()
+            }
+            request => panic!("{request:?}"),
+        }
+    }
+
+    fn records_deleted(cluster: &mut FakeCluster<Operator>, asked: &Asked, code: i16) {
+        let partition = DeleteRecordsPartitionResult::default().with_partition_index(1).with_error_code(code);
+        let topic = DeleteRecordsTopicResult::default().with_name(name()).with_partitions(vec![partition]);
+        cluster.answer(asked, DeleteRecordsResponse::default().with_topics(vec![topic]));
     }
 
     #[test]

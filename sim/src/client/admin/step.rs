@@ -4,18 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use broker::ids::TopicPartition;
+use broker::wire::messages::add_raft_voter_request::Listener as VoterListener;
 use broker::wire::messages::alter_partition_reassignments_request::{
     ReassignablePartition, ReassignableTopic,
 };
+use broker::wire::messages::create_partitions_request::CreatePartitionsTopic;
+use broker::wire::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use broker::wire::messages::delete_topics_request::DeleteTopicState;
 use broker::wire::messages::elect_leaders_request::TopicPartitions;
 use broker::wire::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use broker::wire::messages::metadata_request::MetadataRequestTopic;
 use broker::wire::messages::update_features_request::FeatureUpdateKey;
 use broker::wire::messages::{
-    AlterPartitionReassignmentsRequest, BrokerId, CreateTopicsRequest, DeleteTopicsRequest,
-    ElectLeadersRequest, ElectLeadersResponse, IncrementalAlterConfigsRequest, MetadataRequest,
-    MetadataResponse, TopicName, UpdateFeaturesRequest,
+    AddRaftVoterRequest, AlterPartitionReassignmentsRequest, BrokerId, CreatePartitionsRequest,
+    CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, ElectLeadersRequest,
+    ElectLeadersResponse, IncrementalAlterConfigsRequest, MetadataRequest, MetadataResponse,
+    RemoveRaftVoterRequest, TopicName, UnregisterBrokerRequest, UpdateFeaturesRequest,
 };
 use broker::wire::{ErrorCode, NO_ERROR, Request, Response, StrBytes};
 
@@ -37,7 +41,6 @@ pub(super) enum Whom {
     /// Any broker: it relays to the active controller (KIP-590).
     Anybody,
     /// The leader of a partition.
-    #[expect(dead_code, reason = "for requests that only the leader of a partition answers")]
     Leader(TopicPartition),
 }
 
@@ -93,7 +96,12 @@ fn ids(replicas: &[i32]) -> Vec<BrokerId> {
 impl AdminStep {
     /// Who can carry it out.
     pub(super) fn whom(&self) -> Whom {
-        Whom::Anybody
+        match self {
+            AdminStep::DeleteRecords { topic, partition, .. } => {
+                Whom::Leader(TopicPartition::new(topic.as_str(), *partition))
+            }
+            _ => Whom::Anybody,
+        }
     }
 
     /// The request. `None`: the step cannot be asked for (a topic that the scenario does not declare).
@@ -162,6 +170,35 @@ impl AdminStep {
                     .with_feature_updates(vec![update])
                     .into()
             }
+            AdminStep::AddPartitions { topic, count } => {
+                let topic = CreatePartitionsTopic::default().with_name(name(topic)).with_count(*count);
+                let topic = topic.with_assignments(None);
+                CreatePartitionsRequest::default().with_timeout_ms(timeout_ms).with_topics(vec![topic]).into()
+            }
+            AdminStep::DeleteRecords { topic, partition, before } => {
+                let below =
+                    DeleteRecordsPartition::default().with_partition_index(*partition).with_offset(*before);
+                let topic = DeleteRecordsTopic::default().with_name(name(topic)).with_partitions(vec![below]);
+                DeleteRecordsRequest::default().with_timeout_ms(timeout_ms).with_topics(vec![topic]).into()
+            }
+            AdminStep::Unregister { broker } => {
+                UnregisterBrokerRequest::default().with_broker_id(BrokerId(*broker)).into()
+            }
+            AdminStep::AddVoter { controller, host, port } => {
+                let listener = VoterListener::default()
+                    .with_name(StrBytes::from_static_str("CONTROLLER"))
+                    .with_host(StrBytes::from_string(host.clone()))
+                    .with_port(*port);
+                AddRaftVoterRequest::default()
+                    .with_cluster_id(None)
+                    .with_timeout_ms(timeout_ms)
+                    .with_voter_id(*controller)
+                    .with_listeners(vec![listener])
+                    .into()
+            }
+            AdminStep::RemoveVoter { controller } => {
+                RemoveRaftVoterRequest::default().with_cluster_id(None).with_voter_id(*controller).into()
+            }
             AdminStep::AwaitReplicas { topic, .. } => {
                 let topic = MetadataRequestTopic::default().with_name(Some(name(topic)));
                 MetadataRequest::default()
@@ -172,9 +209,15 @@ impl AdminStep {
         })
     }
 
+    /// May a change of which the answer is "not now" be under way all the same? One of the voters goes on when its time is
+    /// up, or when the leader that wrote it leads no more (KIP-853).
+    pub(super) fn goes_on(&self) -> bool {
+        matches!(self, AdminStep::AddVoter { .. } | AdminStep::RemoveVoter { .. })
+    }
+
     /// What an answer means. `is_repeated`: an earlier attempt may have been carried out although its answer was lost.
     pub(super) fn take(&self, response: &Response, is_repeated: bool) -> Progress {
-        use ErrorCode::{TopicAlreadyExists, UnknownTopicOrPartition};
+        use ErrorCode::*;
         let done_before = |wanted: ErrorCode| move |error: ErrorCode| is_repeated && error == wanted;
         match (self, response) {
             (AdminStep::CreateTopic { .. }, Response::CreateTopics(answer)) => {
@@ -198,6 +241,22 @@ impl AdminStep {
             (AdminStep::UpdateFeature { .. }, Response::UpdateFeatures(answer)) => {
                 let codes = answer.results.iter().map(|feature| feature.error_code);
                 judge([answer.error_code].into_iter().chain(codes), |_| false)
+            }
+            (AdminStep::AddPartitions { .. }, Response::CreatePartitions(answer)) => {
+                judge(answer.results.iter().map(|topic| topic.error_code), done_before(InvalidPartitions))
+            }
+            (AdminStep::DeleteRecords { .. }, Response::DeleteRecords(answer)) => {
+                let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+                judge(partitions.map(|partition| partition.error_code), |_| false)
+            }
+            (AdminStep::Unregister { .. }, Response::UnregisterBroker(answer)) => {
+                judge([answer.error_code], done_before(BrokerIdNotRegistered))
+            }
+            (AdminStep::AddVoter { .. }, Response::AddRaftVoter(answer)) => {
+                judge([answer.error_code], done_before(DuplicateVoter))
+            }
+            (AdminStep::RemoveVoter { .. }, Response::RemoveRaftVoter(answer)) => {
+                judge([answer.error_code], done_before(VoterNotFound))
             }
             (AdminStep::AwaitReplicas { partitions, replicas, .. }, Response::Metadata(answer)) => {
                 match have_replicas(answer, partitions, replicas) {

@@ -44,6 +44,16 @@ pub enum AdminStep {
     Alter { whose: ConfigOwner, configs: BTreeMap<String, String> },
     /// UpdateFeatures (KIP-584); `level` 0 turns the feature off.
     UpdateFeature { name: String, level: i16 },
+    /// CreatePartitions (KIP-195): `count` is how many there are to be.
+    AddPartitions { topic: String, count: i32 },
+    /// DeleteRecords (KIP-107): what lies below `before` goes; -1 means the high watermark.
+    DeleteRecords { topic: String, partition: i32, before: i64 },
+    /// UnregisterBroker: the broker is gone for good.
+    Unregister { broker: i32 },
+    /// AddRaftVoter (KIP-853): the controller that is reached at this address votes from now on.
+    AddVoter { controller: i32, host: String, port: u16 },
+    /// RemoveRaftVoter (KIP-853), whatever disk it has.
+    RemoveVoter { controller: i32 },
     /// Wait until metadata shows these replicas and no others: the reassignment is complete.
     AwaitReplicas { topic: String, partitions: Vec<i32>, replicas: Vec<i32> },
 }
