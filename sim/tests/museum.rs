@@ -66,7 +66,7 @@ fn failures(parsed: &Parsed, want: Verdict, extra: impl Fn(&Outcome) -> bool + S
 fn every_museum_piece_turns_red_by_its_check_and_its_control_stays_green() {
     let mut wrong = Vec::new();
     for file in files("museum/").iter().filter(|file| !file.contains("/swarm-")) {
-        let directed = scenario(&file, &Overrides::default());
+        let directed = scenario(file, &Overrides::default());
         let check = expected(&directed);
         let is_caught = |outcome: &Outcome| result_of(outcome, &check) == Some(CheckResult::Violated);
         wrong.extend(failures(&directed, Verdict::Violation, is_caught));
@@ -74,7 +74,7 @@ fn every_museum_piece_turns_red_by_its_check_and_its_control_stays_green() {
             let findings = &outcome.judgement.findings;
             findings.iter().all(|finding| finding.result != CheckResult::Violated)
         };
-        wrong.extend(failures(&variant(&file, "control"), Verdict::Pass, is_clean));
+        wrong.extend(failures(&variant(file, "control"), Verdict::Pass, is_clean));
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
@@ -83,7 +83,7 @@ fn every_museum_piece_turns_red_by_its_check_and_its_control_stays_green() {
 fn every_recipe_loses_exactly_what_it_permits_and_its_safe_variant_nothing() {
     let mut wrong = Vec::new();
     for file in files("recipes/") {
-        let recipe = scenario(&file, &Overrides::default());
+        let recipe = scenario(file, &Overrides::default());
         let check = expected(&recipe);
         let counts = &recipe.scenario.expect.count;
         assert!(!counts.is_empty(), "{file} does not say how much it loses");
