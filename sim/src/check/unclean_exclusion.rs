@@ -50,7 +50,15 @@ impl UncleanExclusion {
         let is_last_one = state.isr == [node] && state.elr.is_empty() && !ghost.has_elr();
         let is_chosen = change.is_some_and(|change| change.election == Election::Unclean)
             && ghost.allows_unclean(&log.id.partition.topic);
-        if is_last_one || is_chosen {
+        // Nobody was in sync or eligible: the last known leader leads again, whatever it lost (KIP-966).
+        let is_last_known = change.is_some_and(|change| {
+            let before = change.before.as_ref();
+            change.election == Election::Unclean
+                && ghost.has_elr()
+                && state.isr == [node]
+                && before.is_some_and(|before| before.last_known_elr == [node])
+        });
+        if is_last_one || is_chosen || is_last_known {
             self.lossy.remove(&(index, host));
             return None;
         }

@@ -56,6 +56,7 @@ pub(super) fn of(check: &str) -> Option<&'static [Kind]> {
         | "fetch-session-equivalence"
         | "isr-stable"
         | "broker-invariants" => &[Fault, Heal, Return, Change, Proposal, Role],
+        "availability" => &[Fault, Heal, Return, Change, Role, Quorum],
         "log-bounds" => &[Fault, Heal, Return, Change, Cut, Lost, Role],
         "recovery-is-prefix" => &[Fault, Append, Cut, Lost],
         "no-duplicates"
