@@ -84,7 +84,13 @@ fn every_museum_piece_turns_red_by_its_check_and_its_control_stays_green() {
             let findings = &outcome.judgement.findings;
             findings.iter().all(|finding| finding.result != CheckResult::Violated)
         };
-        wrong.extend(failures(&variant(file, "control"), Verdict::Pass, is_clean));
+        // Records of a topic that the schedule deletes are gone by request, with or without the defect.
+        let control = variant(file, "control");
+        let green = match control.scenario.expect.verdict {
+            ExpectedVerdict::PermittedLoss => Verdict::PermittedLoss,
+            _ => Verdict::Pass,
+        };
+        wrong.extend(failures(&control, green, is_clean));
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
@@ -174,7 +180,10 @@ fn nothing_is_proven_without_faults() {
     let inert = RunOptions { inert_faults: true, ..RunOptions::default() };
     let wrong = run_all(&plans, WORKERS, inert, |_, outcome| {
         let got = &outcome.conclusion;
-        (got.verdict != Verdict::Inconclusive || got.exit_code != 2 || !outcome.tally.faults.is_empty())
+        // A planted defect may show itself without any fault; even then nothing is as expected.
+        let is_planted = !outcome.plan.defects.is_empty() && got.verdict == Verdict::Violation;
+        let is_open = got.verdict == Verdict::Inconclusive || is_planted;
+        (!is_open || got.exit_code == 0 || !outcome.tally.faults.is_empty())
             .then(|| format!("{}: {} {:?}", outcome.key(), got.verdict, got.reasons))
     });
     let wrong: Vec<String> = wrong.into_iter().flatten().collect();

@@ -141,7 +141,7 @@ mod tests {
         let leads =
             Observation::QuorumRoleChanged { epoch: 1, role: QuorumRole::Leader, leader: Some(NodeId(0)) };
         let loaded = Observation::SnapshotLoaded { offset: 1, epoch: 1, digest: 7 };
-        assert_eq!(outcome(&[loaded.clone()]), CheckOutcome::Held);
+        assert_eq!(outcome(std::slice::from_ref(&loaded)), CheckOutcome::Held);
         assert_eq!(outcome(&[leads, loaded]), CheckOutcome::Violated);
     }
 }

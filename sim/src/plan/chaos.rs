@@ -63,7 +63,8 @@ pub(super) fn strikes(scenario: &Scenario, plan: &Plan, horizon_us: u64) -> Vec<
             Some(Verb::Hold { what, bind: None })
         });
     }
-    let nodes: [(&str, &Option<ChaosNodes>, fn(Target) -> Verb); 4] = [
+    type Verbs = fn(Target) -> Verb;
+    let nodes: [(&str, &Option<ChaosNodes>, Verbs); 4] = [
         ("metadata_lag", &chaos.metadata_lag, |target| Verb::MetadataLag { target, bind: None }),
         ("fence", &chaos.fence, |target| Verb::Fence { target, bind: None }),
         ("shutdown", &chaos.shutdown, |target| Verb::Shutdown { target, bind: None }),
